@@ -1,0 +1,217 @@
+"""People in the admin: customers, staff, and what staff may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin, StackedInline
+from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm as UnfoldPasswordChangeForm
+from unfold.forms import UserChangeForm as UnfoldUserChangeForm
+from unfold.forms import UserCreationForm as UnfoldUserCreationForm
+
+from accounts.models import BillingDetails, User
+from accounts.services import accounts, details, passwords
+from accounts.services.details import UnknownCountry
+from config.errors import DomainError
+
+# Whoever could edit one of these could make themselves or a friend anything.
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class LowerCaseEmail:
+    """Takes an e-mail in any case, as the API does."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        return User.objects.normalize_email(self.cleaned_data["email"])
+
+
+class UserCreationForm(LowerCaseEmail, UnfoldUserCreationForm):
+    usable_password = None
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class UserChangeForm(LowerCaseEmail, UnfoldUserChangeForm):
+    class Meta:
+        model = User
+        fields = ("email", *RIGHTS)
+
+
+class PasswordChangeForm(UnfoldPasswordChangeForm):
+    """Sets somebody's password and ends all their sessions."""
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self.fields.pop("usable_password", None)
+
+    def save(self, commit: bool = True) -> User:
+        self.user = passwords.replace(
+            user=self.user, new_password=self.cleaned_data["password1"], now=timezone.now()
+        )
+        return self.user
+
+
+class BillingDetailsForm(forms.ModelForm):
+    class Meta:
+        model = BillingDetails
+        fields = ("first_name", "last_name", "company", "vat_id", "phone") + (
+            "address_line_1",
+            "address_line_2",
+            "postal_code",
+            "city",
+            "country",
+        )
+
+    def clean_country(self) -> str:
+        try:
+            return details.country_code(self.cleaned_data["country"])
+        except UnknownCountry as refusal:
+            raise forms.ValidationError(refusal.fields["country"]) from None
+
+
+class BillingDetailsInline(StackedInline):
+    model = BillingDetails
+    form = BillingDetailsForm
+    can_delete = False
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """
+    Customers for all who may change users; staff, and who is staff, for superusers only.
+
+    Nobody is deleted here: invoices and payments refer to them. An account is closed instead,
+    by whoever has the right to delete users.
+    """
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = PasswordChangeForm
+    inlines = [BillingDetailsInline]
+    actions = ["suspend", "activate", "close"]
+
+    list_display = ("email", "shown_status", "shown_role", "created_at", "last_login")
+    list_filter = ("status", "is_staff", "groups")
+    search_fields = ("email",)
+    ordering = ("-id",)
+    list_per_page = 50
+    show_full_result_count = False
+
+    add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
+    fieldsets = (
+        (None, {"fields": ("email", "password", "status", "created_at", "last_login")}),
+        ("Rights", {"fields": RIGHTS}),
+    )
+    readonly_fields = ("status", "created_at", "last_login")  # status: by the actions
+
+    @display(
+        description="status",
+        ordering="status",
+        label={"active": "success", "suspended": "danger", "pending": "warning"},
+    )
+    def shown_status(self, user: User) -> str:
+        return user.status
+
+    @display(description="role", ordering="is_staff")
+    def shown_role(self, user: User) -> str:
+        return user.role
+
+    # --- Who may do what ---
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        # A new e-mail is as good as a new password, so all of a staff member is out of reach.
+        if obj is not None and _is_staff(obj) and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.delete_user")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple:
+        rights = () if request.user.is_superuser else RIGHTS
+        return (*self.readonly_fields, *rights)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list:
+        return self.inlines if obj else []
+
+    # --- Actions ---
+
+    @action(description="Suspend", permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, accounts.suspend, "suspended")
+
+    @action(description="Activate", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, accounts.activate, "active")
+
+    @action(description="Close for good", permissions=["close"])
+    def close(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, accounts.close, "closed")
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[User],
+        change: Callable[..., User],
+        outcome: str,
+    ) -> None:
+        done = 0
+        for user in queryset:
+            if reason := _refusal(request.user, user):
+                self.message_user(request, f"{user}: {reason}", messages.ERROR)
+                continue
+            try:
+                changed = change(user=user, now=timezone.now())
+            except DomainError as refusal:
+                self.message_user(request, f"{user}: {refusal.message}", messages.ERROR)
+                continue
+            self.log_change(request, changed, f"Made {outcome}.")
+            done += 1
+        if done:
+            self.message_user(request, f"Accounts made {outcome}: {done}.", messages.SUCCESS)
+
+
+def _is_staff(user: User) -> bool:
+    return user.is_staff or user.is_superuser
+
+
+def _refusal(actor: Any, user: User) -> str:
+    if user == actor:
+        return "this is you."
+    if _is_staff(user) and not actor.is_superuser:
+        return "only a superuser can change staff."
+    return ""
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    """What a group may do. For superusers: a member could give it, and so themselves, more."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser

@@ -1,0 +1,68 @@
+"""How money and states are shown to people."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.utils import display_for_label
+
+from billing.models import Invoice
+from catalog.models import Price
+from catalog.money import Money
+
+NOTHING = "—"
+
+_COLOURS = {
+    "pending": "warning",
+    "paid": "success",
+    "active": "success",
+    "completed": "success",
+    "captured": "success",
+    "trialing": "info",
+    "refunded": "info",
+    "paused": "warning",
+    "failed": "danger",
+    "unmatched": "danger",
+}  # what is over, cancelled or expired, stays grey
+
+
+def money(amount: Decimal, currency: str) -> str:
+    return Money(amount, currency).for_people()
+
+
+def status_label(row: models.Model) -> SafeString:
+    """The row's status on its colour."""
+    status = row.status  # type: ignore[attr-defined]
+    colours = {status: _COLOURS.get(status, "default")}
+    text = row.get_status_display()  # type: ignore[attr-defined]
+    return display_for_label((status, text), NOTHING, colours)
+
+
+def invoice_link(invoice: Invoice) -> SafeString:
+    """Its number, on one line, as a link to its page."""
+    return format_html(
+        '<a class="text-link whitespace-nowrap" href="{}">{}</a>',
+        reverse("admin:billing_invoice_change", args=[invoice.pk]),
+        invoice.number,
+    )
+
+
+class CurrencyFilter(admin.SimpleListFilter):
+    """The currencies of the price list: few, and quick to find, unlike those of all rows."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list:
+        codes = Price.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        return [(code, code) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(currency=self.value()) if self.value() else queryset

@@ -1,0 +1,200 @@
+"""Half a year of customers: who did what when, always the same for the same day."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from billing.demo import catalogue, people
+from billing.demo.people import NAMED, Person
+from billing.demo.steps import Buy, Cancel, Pay, SignUp, Spend, Step, dollars
+from billing.services.selection import Order
+
+DAYS = 180
+DAYS_OF_CATALOGUE = timedelta(days=DAYS + 20)
+CUSTOMERS = 58  # beside the two that have a name
+_SEED = "vbwd"
+_USES = ("Report", "Translation", "Image", "Summary", "Import")
+
+
+def steps(*, started_at: datetime) -> list[Step]:
+    """Everything that happened before ``started_at``, in order."""
+    everybody = people.customers(count=CUSTOMERS, chance=random.Random(_SEED))
+    told: list[Step] = []
+    for person in everybody:
+        told += Life(person, started_at).tell()
+    told += _strays(sorted(told, key=_moment), started_at)
+    return sorted((step for step in told if step.moment < started_at), key=_moment)
+
+
+def _moment(step: Step) -> datetime:
+    return step.moment
+
+
+@dataclass
+class Life:
+    """What one customer did, by chance, but by the same chance each time."""
+
+    person: Person
+    started_at: datetime
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(f"{_SEED} {self.person.email}")
+        self.is_loyal = self.person in NAMED
+        self.bought = 0
+
+    def tell(self) -> Iterator[Step]:
+        ago = DAYS - 10 if self.is_loyal else self.chance.uniform(1, DAYS)
+        moment = self.started_at - timedelta(days=ago)
+        yield SignUp(moment, self.person)
+        moment += self._between(minutes=(3, 90))
+        plan = self._plan()
+        if not self.is_loyal and self.chance.random() < 0.2:
+            yield from self._abandon(moment, plan)
+            if self.chance.random() < 0.4:
+                return
+            moment += self._between(days=(2, 6))
+        while moment < self.started_at:
+            paid_at = yield from self._subscribe(moment, plan)
+            yield from self._use(paid_at)
+            if plan == catalogue.ENTERPRISE:
+                return
+            if not self.is_loyal and self.chance.random() < 0.14:
+                yield from self._leave(paid_at)
+                return
+            if plan == catalogue.STARTER and self._can_upgrade() and self.chance.random() < 0.2:
+                plan = catalogue.PRO
+                moment = paid_at + self._between(days=(8, 20))
+            else:
+                moment = paid_at + timedelta(days=27) + self._between(minutes=(600, 1400))
+
+    def _plan(self) -> UUID:
+        if self.person.currency == "JPY":
+            return catalogue.STARTER  # the only one with a price in yen
+        if self.is_loyal:
+            return catalogue.PRO if self.person.currency == "EUR" else catalogue.STARTER
+        plans = [catalogue.STARTER, catalogue.PRO, catalogue.ENTERPRISE]
+        return self.chance.choices(plans, [50, 40, 10])[0]
+
+    def _can_upgrade(self) -> bool:
+        return self.person.currency != "JPY"
+
+    def _abandon(self, moment: datetime, plan: UUID) -> Iterator[Step]:
+        """A checkout that is never paid; half of them are given up."""
+        buy = self._buy(moment, plan_id=plan)
+        yield buy
+        if self.chance.random() < 0.5:
+            yield Cancel(moment + self._between(minutes=(60, 1400)), buy.name)
+
+    def _leave(self, paid_at: datetime) -> Iterator[Step]:
+        """Half of those who leave cancel; the others just pay no more."""
+        if self.chance.random() < 0.5:
+            yield Cancel(paid_at + self._between(days=(5, 24)), self._name(self.subscribed))
+
+    def _subscribe(self, moment: datetime, plan: UUID) -> Iterator[Step]:
+        add_ons = []
+        if self.chance.random() < 0.25:
+            add_ons.append(catalogue.SUPPORT)
+        if plan == catalogue.ENTERPRISE and self.chance.random() < 0.7:
+            add_ons.append(catalogue.SIGN_ON)
+        buy = self._buy(moment, plan_id=plan, add_on_ids=tuple(add_ons))
+        self.subscribed = self.bought
+        yield buy
+        pay = self._pay(buy)
+        yield pay
+        return pay.moment
+
+    def _use(self, paid_at: datetime) -> Iterator[Step]:
+        """Perhaps an add-on in between, perhaps tokens, and what becomes of them."""
+        if self._can_upgrade() and self.chance.random() < 0.15:
+            buy = self._buy(paid_at + self._between(days=(2, 6)), add_on_ids=(catalogue.SEATS,))
+            yield buy
+            yield self._pay(buy, is_card=True)
+        if self.is_loyal or self.chance.random() < 0.4:
+            yield from self._top_up(paid_at + self._between(minutes=(5, 9000)))
+
+    def _top_up(self, moment: datetime) -> Iterator[Step]:
+        bundles = [catalogue.SMALL, catalogue.MEDIUM]
+        bundle = self.chance.choices(bundles, [70, 30])[0]
+        buy = self._buy(moment, token_bundle_ids=(bundle,))
+        yield buy
+        pay = self._pay(buy, is_card=True)
+        yield pay
+        moment = pay.moment
+        for number in range(self.chance.randint(1, 4)):
+            moment += self._between(minutes=(30, 6000))
+            yield Spend(
+                moment,
+                self.person.email,
+                reference=f"{buy.name}-use-{number}",
+                amount=self.chance.randint(1, catalogue.TOKENS[bundle] // 5),
+                description=self.chance.choice(_USES),
+            )
+
+    def _buy(
+        self,
+        moment: datetime,
+        *,
+        plan_id: UUID | None = None,
+        token_bundle_ids: tuple[UUID, ...] = (),
+        add_on_ids: tuple[UUID, ...] = (),
+    ) -> Buy:
+        self.bought += 1
+        order = Order(plan_id, token_bundle_ids, add_on_ids, self.person.currency)
+        return Buy(moment, self.person.email, self._name(self.bought), order)
+
+    def _pay(self, buy: Buy, *, is_card: bool = False) -> Pay:
+        if is_card or self.chance.random() < 0.8:
+            return Pay(
+                buy.moment + self._between(minutes=(1, 6)),
+                reference=f"card-{self.chance.getrandbits(40):010x}",
+                method="card",
+                bought=buy.name,
+            )
+        return Pay(
+            buy.moment + self._between(days=(1, 3)),
+            reference=f"transfer-{self.chance.getrandbits(40):010x}",
+            method="bank_transfer",
+            bought=buy.name,
+        )
+
+    def _name(self, number: int) -> str:
+        return f"{self.person.email.split('@')[0]}-{number:02}"
+
+    def _between(
+        self, *, days: tuple[int, int] | None = None, minutes: tuple[int, int] | None = None
+    ) -> timedelta:
+        if days:
+            minutes = (days[0] * 1440, days[1] * 1440)
+        assert minutes  # noqa: S101 - one of the two is given
+        return timedelta(minutes=self.chance.randint(*minutes), seconds=self.chance.randint(0, 59))
+
+
+def _strays(told: list[Step], started_at: datetime) -> Iterator[Step]:
+    """Payments that fit nothing, each for another reason."""
+    recently = started_at - timedelta(days=9)
+    paid = {step.bought for step in told if isinstance(step, Pay)}
+    cancelled = {step.bought for step in told if isinstance(step, Cancel)}
+    bought = [step for step in told if isinstance(step, Buy) and step.moment < recently]
+    dollar = [step.name for step in bought if step.order.currency == "USD"]
+    open_ones = [name for name in dollar if name not in paid | cancelled]
+    given_up = [name for name in dollar if name in cancelled - paid]
+
+    def stray(days: float, reference: str, **rest: object) -> Pay:
+        moment = recently + timedelta(days=days)
+        return Pay(moment, reference=reference, method="bank_transfer", **rest)  # type: ignore[arg-type]
+
+    yield stray(1.2, "transfer-wrong-amount", bought=open_ones[-1], money=dollars("10.00"))
+    yield stray(2.7, "transfer-too-late", bought=given_up[-1])
+    yield stray(
+        4.1, "transfer-twice", bought=next(name for name in reversed(dollar) if name in paid)
+    )
+    yield stray(
+        6.3,
+        "transfer-no-invoice",
+        invoice_reference="the invoice of last month",
+        money=dollars("29.00"),
+    )

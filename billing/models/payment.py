@@ -1,0 +1,88 @@
+"""Money that arrived."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from billing.models.columns import amount_column
+from billing.models.invoice import Invoice
+from catalog.money import Money
+from config.history import tracked
+from config.locking import LockingQuerySet
+
+
+@tracked()
+class Payment(models.Model):
+    """
+    One payment, as its provider reported it: one row per provider and reference.
+
+    It either paid an invoice, or is unmatched, with the code of the reason, until finance
+    resolves it. It is never deleted.
+    """
+
+    class Status(models.TextChoices):
+        CAPTURED = "captured"
+        UNMATCHED = "unmatched"
+        REFUNDED = "refunded"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    provider = models.CharField(max_length=50)
+    reference = models.CharField(max_length=255)
+    method = models.CharField(max_length=50, blank=True)
+    invoice_reference = models.CharField(
+        max_length=255, help_text="The invoice that the payer or provider named."
+    )
+    invoice = models.ForeignKey(
+        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="payments"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    amount = amount_column()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=10, choices=Status.choices)
+    unmatched_reason = models.CharField(max_length=50, blank=True)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    objects = LockingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("take_payment", "Can take payments")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "reference"], name="payment_reference_once"
+            ),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(status="captured"), name="payment_one_per_invoice"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_is_positive"),
+            models.CheckConstraint(
+                condition=~Q(status="captured") | Q(invoice__isnull=False),
+                name="payment_captured_has_invoice",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="unmatched") | ~Q(unmatched_reason=""),
+                name="payment_unmatched_has_reason",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="payment_is_kept", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="payment_is_as_received",
+                fields=["id", "provider", "reference", "invoice_reference", "amount", "currency"]
+                + ["received_at"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.reference}"
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)

@@ -1,0 +1,92 @@
+"""One event per thing that happened."""
+
+from billing.services.books.check import Check
+
+
+def _told(name: str, what: str, event: str, table: str, *, condition: str, count: str) -> Check:
+    return Check(
+        name,
+        what,
+        f"""
+        SELECT thing.id, told.count {count} AS holds
+          FROM {table} thing
+          LEFT JOIN (SELECT subject_id, count(*) FROM billing_event
+                      WHERE name = '{event}' GROUP BY subject_id) told
+                 ON told.subject_id = thing.id
+         WHERE {condition}
+        """,  # noqa: S608 - all of it is written below
+    )
+
+
+CHECKS = (
+    _told(
+        "event_of_checkout",
+        "Every invoice has one event checkout.completed",
+        "checkout.completed",
+        "billing_invoice",
+        condition="TRUE",
+        count="= 1",
+    ),
+    _told(
+        "event_of_paid_invoice",
+        "Every invoice that was paid has one event invoice.paid",
+        "invoice.paid",
+        "billing_invoice",
+        condition="status IN ('paid', 'refunded')",
+        count="= 1",
+    ),
+    _told(
+        "event_of_started_subscription",
+        "Every subscription that has started has one event subscription.activated",
+        "subscription.activated",
+        "billing_subscription",
+        condition="started_at IS NOT NULL",
+        count="= 1",
+    ),
+    _told(
+        "event_of_cancelled_subscription",
+        "Every cancelled subscription has an event subscription.cancelled",
+        "subscription.cancelled",
+        "billing_subscription",
+        condition="status = 'cancelled'",
+        # Cancelled by the customer, and replaced before its time was over.
+        count=">= 1",
+    ),
+    _told(
+        "event_of_paused_subscription",
+        "Every paused subscription has an event subscription.paused",
+        "subscription.paused",
+        "billing_subscription",
+        condition="status = 'paused'",
+        count=">= 1",
+    ),
+    _told(
+        "event_of_started_add_on",
+        "Every add-on that has started has one event add_on.activated",
+        "add_on.activated",
+        "billing_addonsubscription",
+        condition="started_at IS NOT NULL",
+        count="= 1",
+    ),
+    _told(
+        "event_of_credit",
+        "Every invoice whose tokens were credited has one event tokens.credited",
+        "tokens.credited",
+        "(SELECT invoice_id AS id FROM billing_tokenbundlepurchase"
+        " WHERE status IN ('completed', 'refunded') GROUP BY invoice_id)",
+        condition="TRUE",
+        count="= 1",
+    ),
+    Check(
+        "event_of_payment",
+        "Every payment has an event payment.captured or payment.unmatched",
+        """
+        SELECT payment.id, told.subject_id IS NOT NULL AS holds
+          FROM billing_payment payment
+          LEFT JOIN (SELECT subject_id FROM billing_event
+                      WHERE name IN ('payment.captured', 'payment.unmatched')
+                      GROUP BY subject_id) told
+                 ON told.subject_id = payment.id
+        """,
+    ),
+)

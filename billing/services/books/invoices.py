@@ -1,0 +1,185 @@
+"""Invoices, their lines, and their numbers."""
+
+from billing.services.books.check import Check
+
+AMOUNTS = (
+    Check(
+        "invoice_total_is_sum",
+        "An invoice's total is its subtotal and tax",
+        "SELECT id, total_amount = subtotal + tax_amount AS holds FROM billing_invoice",
+    ),
+    Check(
+        "invoice_subtotal_is_sum",
+        "An invoice's subtotal is the sum of its lines",
+        """
+        SELECT invoice.id, invoice.subtotal = COALESCE(lines.total, 0) AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN (SELECT invoice_id, sum(amount) AS total
+                       FROM billing_invoicelineitem GROUP BY invoice_id) lines
+                 ON lines.invoice_id = invoice.id
+        """,
+    ),
+    Check(
+        "invoice_not_negative",
+        "No invoice's total or tax is negative",
+        "SELECT id, total_amount >= 0 AND tax_amount >= 0 AS holds FROM billing_invoice",
+    ),
+    Check(
+        "invoice_has_currency_places",
+        "No invoice's amount has more decimal places than its currency",
+        """
+        SELECT invoice.id,
+               invoice.subtotal = round(invoice.subtotal, known.places)
+               AND invoice.tax_amount = round(invoice.tax_amount, known.places)
+               AND invoice.total_amount = round(invoice.total_amount, known.places) AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN unnest(%(currencies)s::text[], %(places)s::int[]) AS known (currency, places)
+                 ON known.currency = invoice.currency
+        """,
+    ),
+    Check(
+        "invoice_paid_has_moment",
+        "Paid and refunded invoices say when they were paid, the others do not",
+        """
+        SELECT id, (status IN ('paid', 'refunded')) = (paid_at IS NOT NULL) AS holds
+          FROM billing_invoice
+        """,
+    ),
+    Check(
+        "invoice_subscription_is_buyers",
+        "The subscription that an invoice names is the buyer's",
+        """
+        SELECT invoice.id, subscription.user_id = invoice.user_id AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN billing_subscription subscription
+                 ON subscription.id = invoice.subscription_id
+         WHERE invoice.subscription_id IS NOT NULL
+        """,
+    ),
+)
+
+LINES = (
+    Check(
+        "invoice_has_lines",
+        "Every invoice has at least one line",
+        """
+        SELECT invoice.id, lines.invoice_id IS NOT NULL AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN (SELECT invoice_id FROM billing_invoicelineitem GROUP BY invoice_id) lines
+                 ON lines.invoice_id = invoice.id
+        """,
+    ),
+    Check(
+        "line_amount_is_product",
+        "A line's amount is unit price × quantity",
+        "SELECT id, amount = unit_price * quantity AS holds FROM billing_invoicelineitem",
+    ),
+    Check(
+        "line_has_user_of_invoice",
+        "A line's customer is its invoice's",
+        """
+        SELECT line.id, line.user_id = invoice.user_id AS holds
+          FROM billing_invoicelineitem line
+          LEFT JOIN billing_invoice invoice ON invoice.id = line.invoice_id
+        """,
+    ),
+    Check(
+        "line_has_currency_places",
+        "No line's amount has more decimal places than its invoice's currency",
+        """
+        SELECT line.id,
+               line.unit_price = round(line.unit_price, known.places)
+               AND line.amount = round(line.amount, known.places) AS holds
+          FROM billing_invoicelineitem line
+          LEFT JOIN billing_invoice invoice ON invoice.id = line.invoice_id
+          LEFT JOIN unnest(%(currencies)s::text[], %(places)s::int[]) AS known (currency, places)
+                 ON known.currency = invoice.currency
+        """,
+    ),
+    Check(
+        "line_pays_for_item",
+        "A line pays for an item of its type, customer, invoice, amount and currency",
+        """
+        SELECT line.id,
+               item.user_id = invoice.user_id
+               AND item.amount = line.amount
+               AND item.currency = invoice.currency
+               AND CASE WHEN line.type = 'subscription' THEN item.id = invoice.subscription_id
+                        ELSE item.invoice_id = line.invoice_id END AS holds
+          FROM billing_invoicelineitem line
+          LEFT JOIN billing_invoice invoice ON invoice.id = line.invoice_id
+          LEFT JOIN (SELECT 'subscription' AS type, id, user_id, NULL AS invoice_id,
+                            amount, currency
+                       FROM billing_subscription
+                      UNION ALL
+                     SELECT 'token_bundle', id, user_id, invoice_id, amount, currency
+                       FROM billing_tokenbundlepurchase
+                      UNION ALL
+                     SELECT 'add_on', id, user_id, invoice_id, amount, currency
+                       FROM billing_addonsubscription) item
+                 ON item.type = line.type AND item.id = line.item_id
+        """,
+    ),
+)
+
+NUMBERS = (
+    Check(
+        "invoice_number_is_well_formed",
+        "An invoice number is INV-YYYYMMDD-SS-NNNNNN",
+        """
+        SELECT id, number ~ '^INV-[0-9]{8}-([0-9]{2}|[1-9][0-9]{2,8})-([0-9]{6}|[1-9][0-9]{6,16})$'
+                   AS holds
+          FROM billing_invoice
+        """,
+    ),
+    Check(
+        "invoice_number_once",
+        "No invoice number is used twice",
+        "SELECT number AS id, count(*) = 1 AS holds FROM billing_invoice GROUP BY number",
+    ),
+    Check(
+        "invoice_has_series",
+        "Every invoice number is of a series that there is",
+        """
+        SELECT used.day || '-' || used.series AS id, series.id IS NOT NULL AS holds
+          FROM (SELECT split_part(number, '-', 2) AS day, split_part(number, '-', 3) AS series
+                  FROM billing_invoice WHERE number ~ '^INV-[0-9]{8}-[0-9]{1,9}-[0-9]{1,17}$'
+                 GROUP BY 1, 2) used
+          LEFT JOIN billing_invoiceseries series
+                 ON to_char(series.day, 'YYYYMMDD') = used.day
+                    AND series.series = used.series::bigint
+        """,
+    ),
+    Check(
+        "series_has_no_gap",
+        "A series' numbers are exactly 1 to its last one",
+        """
+        SELECT to_char(series.day, 'YYYYMMDD') || '-' || series.series AS id,
+               COALESCE(used.count, 0) = series.last_number
+               AND COALESCE(used.first, 1) = 1
+               AND COALESCE(used.last, 0) = series.last_number AS holds
+          FROM billing_invoiceseries series
+          LEFT JOIN (SELECT split_part(number, '-', 2) AS day,
+                            split_part(number, '-', 3)::bigint AS series, count(*),
+                            min(split_part(number, '-', 4)::bigint) AS first,
+                            max(split_part(number, '-', 4)::bigint) AS last
+                       FROM (SELECT DISTINCT number FROM billing_invoice
+                              WHERE number ~ '^INV-[0-9]{8}-[0-9]{1,9}-[0-9]{1,17}$') numbers
+                      GROUP BY 1, 2) used
+                 ON used.day = to_char(series.day, 'YYYYMMDD') AND used.series = series.series
+        """,
+    ),
+    Check(
+        "series_of_day_has_no_gap",
+        "The series of a day are 1 to as many as there are",
+        """
+        SELECT day AS id,
+               min(series) = 1 AND max(series) = count(*) AND count(DISTINCT series) = count(*)
+                   AS holds
+          FROM billing_invoiceseries
+         GROUP BY day
+        """,
+    ),
+)
+
+CHECKS = AMOUNTS + LINES + NUMBERS

@@ -1,0 +1,266 @@
+"""The checkout: one call makes everything that was chosen, pending, and the invoice for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, transaction
+from psycopg2.errors import ForeignKeyViolation
+
+from accounts.models import User
+from billing.models import (
+    AddOnSubscription,
+    Event,
+    Invoice,
+    InvoiceLineItem,
+    Subscription,
+    TokenBundlePurchase,
+)
+from billing.services import activation, buyers, events, idempotency, numbers, selection
+from billing.services.selection import Order, Selection
+from catalog.models import Plan
+from catalog.money import Money
+from catalog.services.offers import Offer
+from config.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+Line = InvoiceLineItem.Type
+
+
+class ItemWithdrawn(DomainError):
+    code = "item_withdrawn"
+    http_status = 409
+
+
+@dataclass(slots=True)
+class Checkout:
+    """What one checkout made. ``subscription`` is None where no plan was chosen."""
+
+    invoice: Invoice
+    subscription: Subscription | None = None
+    purchases: list[TokenBundlePurchase] = field(default_factory=list)
+    add_ons: list[AddOnSubscription] = field(default_factory=list)
+    lines: list[InvoiceLineItem] = field(default_factory=list)
+
+    @property
+    def is_paid(self) -> bool:
+        return self.invoice.status == Invoice.Status.PAID
+
+
+def place(
+    *,
+    user: User,
+    order: Order,
+    answer: Callable[[Checkout], idempotency.Answer],
+    key: idempotency.Key | None = None,
+    now: datetime,
+) -> idempotency.Answer:
+    """
+    Check out, or give the first answer again where the key was used before.
+
+    All or nothing: on a refusal no row is left but the ``checkout.failed`` event, and the key is
+    free again.
+
+    :param answer: what to tell the client, in the bytes that a repeat gets too; called inside the
+        transaction, because they are kept with what they tell of
+    """
+    try:
+        with transaction.atomic():
+            if key and (before := idempotency.claim(key=key)):
+                return before
+            first = answer(create(user=user, order=order, now=now))
+            if key:
+                idempotency.keep(key=key, answer=first, now=now)
+            return first
+    except Exception as failure:
+        if key and idempotency.is_conflict(failure):
+            return _first_answer(key)
+        if _is_missing_item(failure):
+            failure = ItemWithdrawn("An item was taken out of the catalogue meanwhile.")
+        if not isinstance(failure, idempotency.IdempotencyRefusal):
+            _record_failure(failure, user=user, order=order, now=now)
+        raise failure
+
+
+@transaction.atomic(savepoint=False)
+def create(*, user: User, order: Order, now: datetime) -> Checkout:
+    """
+    Make subscription, purchases, add-on subscriptions, invoice and lines, all pending.
+
+    Each kind is one statement however many there are. The lines are written before the invoice,
+    whose own trigger compares its subtotal with their sum, and the number is taken as late as
+    can be: its series is held to the commit. A total of zero is paid at once.
+
+    :raises DomainError: what ``selection.read`` refuses
+    """
+    chosen = selection.read(user=user, order=order, now=now)
+    invoice = _invoice(user=user, chosen=chosen, now=now)
+    checkout = Checkout(invoice=invoice)
+    _add_subscription(checkout, chosen, now)
+    _add_purchases(checkout, chosen, now)
+    _add_add_ons(checkout, chosen, now)
+    InvoiceLineItem.objects.bulk_create(checkout.lines)
+    events.record(*_events(checkout, order, now))
+    is_free = invoice.total.amount == 0
+    if is_free:
+        User.objects.lock(user.pk)  # before the series: see docs/locking.md
+    invoice.number = numbers.take(now=now)
+    invoice.save(force_insert=True)
+    if is_free:
+        activation.settle_free(invoice=invoice, now=now)
+        _reload(checkout)
+    return checkout
+
+
+def _invoice(*, user: User, chosen: Selection, now: datetime) -> Invoice:
+    total = Money.sum((offer.price for offer in chosen.offers), chosen.currency)
+    return Invoice(
+        user=user,
+        plan_id=chosen.plan.id if chosen.plan else None,
+        buyer=buyers.snapshot(user=user),
+        currency=chosen.currency,
+        subtotal=total.amount,
+        tax_amount=Money.zero(chosen.currency).amount,
+        total_amount=total.amount,
+        invoiced_at=now,
+        expires_at=now + timedelta(days=settings.BILLING_CHECKOUT_DAYS),
+    )
+
+
+def _add_subscription(checkout: Checkout, chosen: Selection, now: datetime) -> None:
+    checkout.invoice.subscription = chosen.live_subscription
+    if chosen.plan:
+        checkout.subscription = Subscription.objects.create(
+            # What an answer shows of the plan is known: it need not be read again.
+            plan=Plan(id=chosen.plan.id, name=chosen.plan.name, slug=chosen.plan.slug),
+            billing_period=chosen.plan.billing_period,
+            **_as_sold(checkout, chosen.plan, now),
+        )
+        checkout.invoice.subscription = checkout.subscription
+        _add_line(checkout, Line.SUBSCRIPTION, checkout.subscription.id, chosen.plan)
+
+
+def _add_purchases(checkout: Checkout, chosen: Selection, now: datetime) -> None:
+    for offer in chosen.bundles:
+        purchase = TokenBundlePurchase(
+            bundle_id=offer.id,
+            invoice=checkout.invoice,
+            token_amount=offer.token_amount,
+            **_as_sold(checkout, offer, now),
+        )
+        checkout.purchases.append(purchase)
+        _add_line(checkout, Line.TOKEN_BUNDLE, purchase.id, offer)
+    TokenBundlePurchase.objects.bulk_create(checkout.purchases)
+
+
+def _add_add_ons(checkout: Checkout, chosen: Selection, now: datetime) -> None:
+    for offer in chosen.add_ons:
+        add_on = AddOnSubscription(
+            add_on_id=offer.id,
+            invoice=checkout.invoice,
+            subscription=checkout.invoice.subscription,
+            billing_period=offer.billing_period,
+            **_as_sold(checkout, offer, now),
+        )
+        checkout.add_ons.append(add_on)
+        _add_line(checkout, Line.ADD_ON, add_on.id, offer)
+    AddOnSubscription.objects.bulk_create(checkout.add_ons)
+
+
+def _as_sold(checkout: Checkout, offer: Offer, now: datetime) -> dict[str, Any]:
+    """What is copied from the catalogue: a later edit changes no open checkout."""
+    return {
+        "user_id": checkout.invoice.user_id,
+        "price_id": offer.price_id,
+        "name": offer.name,
+        "amount": offer.amount,
+        "currency": offer.currency,
+        "created_at": now,
+    }
+
+
+def _add_line(checkout: Checkout, line_type: str, item_id: UUID, offer: Offer) -> None:
+    checkout.lines.append(
+        InvoiceLineItem(
+            invoice=checkout.invoice,
+            user_id=checkout.invoice.user_id,
+            position=len(checkout.lines) + 1,
+            type=line_type,
+            item_id=item_id,
+            description=offer.name,
+            quantity=1,
+            unit_price=offer.amount,
+            amount=offer.amount,
+        )
+    )
+
+
+def _reload(checkout: Checkout) -> None:
+    """Show what paying at once has made of it."""
+    ids = [purchase.pk for purchase in checkout.purchases]
+    checkout.purchases = list(TokenBundlePurchase.objects.filter(pk__in=ids).order_by("pk"))
+    ids = [add_on.pk for add_on in checkout.add_ons]
+    checkout.add_ons = list(AddOnSubscription.objects.filter(pk__in=ids).order_by("pk"))
+    if checkout.subscription:
+        checkout.subscription.refresh_from_db(fields=["status", "started_at", "expires_at"])
+
+
+def _events(checkout: Checkout, order: Order, now: datetime) -> list[Event]:
+    invoice = checkout.invoice
+    requested = Event(
+        name="checkout.requested",
+        user_id=invoice.user_id,
+        payload=order.as_json(),
+        created_at=now,
+    )
+    completed = Event(
+        name="checkout.completed",
+        user_id=invoice.user_id,
+        subject_id=invoice.id,
+        payload={"total_amount": str(invoice.total), "currency": invoice.currency},
+        created_at=now,
+    )
+    return [requested, completed]
+
+
+@transaction.atomic
+def _first_answer(key: idempotency.Key) -> idempotency.Answer:
+    """What the request that was first with this key got."""
+    before = idempotency.claim(key=key)
+    assert before  # noqa: S101 - the unique constraint has just said that it is there
+    return before
+
+
+def _is_missing_item(failure: Exception) -> bool:
+    """Foreign keys are checked at the commit: staff may delete an unsold item until then."""
+    return isinstance(failure, IntegrityError) and isinstance(
+        failure.__cause__, ForeignKeyViolation
+    )
+
+
+def _record_failure(failure: Exception, *, user: User, order: Order, now: datetime) -> None:
+    """Written after the rollback, in a transaction of its own."""
+    refusal = failure if isinstance(failure, DomainError) else None
+    event = Event(
+        name="checkout.failed",
+        user_id=user.id,
+        payload={
+            "code": refusal.code if refusal else "server_error",
+            "error": refusal.message if refusal else "",
+            "order": order.as_json(),
+        },
+        created_at=now,
+    )
+    try:
+        with transaction.atomic():
+            events.record(event)
+    except DatabaseError:
+        # Nothing more can be done without a database; the failure itself is still raised.
+        logger.exception("A failed checkout could not be recorded")

@@ -1,0 +1,28 @@
+"""Calendar periods, always counted from their anchor; see docs/billing-rules.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dateutil.relativedelta import relativedelta
+
+from catalog.models import BillingPeriod
+
+_LENGTHS = {
+    BillingPeriod.WEEKLY: relativedelta(weeks=1),
+    BillingPeriod.MONTHLY: relativedelta(months=1),
+    BillingPeriod.QUARTERLY: relativedelta(months=3),
+    BillingPeriod.YEARLY: relativedelta(years=1),
+}
+
+
+def end(*, anchor: datetime, billing_period: str, count: int = 1) -> datetime | None:
+    """
+    The moment when ``count`` periods from the anchor are over; None for ``one_time``.
+
+    Counted from the anchor and not from the period before, so that monthly from 31 January gives
+    28 (29) February and then 31 March. A day that a month has not is that month's last.
+    """
+    if billing_period == BillingPeriod.ONE_TIME:
+        return None
+    return anchor + _LENGTHS[BillingPeriod(billing_period)] * count

@@ -1,0 +1,194 @@
+"""Plans, bundles and add-ons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import EmptyFieldListFilter
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from catalog.admin.fields import StorableJSONField, currency_field
+from catalog.admin.prices import PriceInline, price_history
+from catalog.models import AddOn, Item, Plan, TokenBundle
+from catalog.services import items, prices
+from config.errors import DomainError
+
+ROUTES_BESIDE_SLUGS = frozenset({"addons"})  # /tarif-plans/addons is another list
+
+
+class ItemForm(forms.ModelForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.instance.archived_at is not None and cleaned.get("is_active"):
+            self.add_error("is_active", "This is archived: restore it before it goes on sale.")
+        return cleaned
+
+
+class PlanForm(ItemForm):
+    def clean_slug(self) -> str:
+        slug = self.cleaned_data["slug"]
+        if slug in ROUTES_BESIDE_SLUGS:
+            raise forms.ValidationError(f"“{slug}” is an address of the API: choose another slug.")
+        return slug
+
+
+class ItemAdmin(ModelAdmin):
+    form = ItemForm
+    inlines = [PriceInline]
+    list_editable = ("sort_order",)
+    list_select_related = ()
+    ordering = ("sort_order", "name")
+    readonly_fields = ("archived_at", "created_at", "updated_at", "past_and_scheduled_prices")
+    actions = ("activate", "deactivate", "archive", "restore")
+    warn_unsaved_form = True
+
+    sale_fields = ("is_active", "archived_at", "default_currency", "sort_order")
+    own_fields: tuple[str, ...] = ()
+
+    # --- Lists ---
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
+        return prices.with_current_prices(super().get_queryset(request), now=timezone.now())
+
+    @admin.display(description="Prices")
+    def current_prices(self, item: Any) -> str:
+        return ", ".join(price.money.for_people() for price in item.current_prices) or "—"
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without "delete selected": what was sold is archived, the rest is deleted one by one."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(description="Put on sale", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[Item]) -> None:
+        self._apply(request, queryset, "put on sale", lambda item: items.activate(item=item))
+
+    @admin.action(description="Take off sale", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Item]) -> None:
+        self._apply(request, queryset, "taken off sale", lambda item: items.deactivate(item=item))
+
+    @admin.action(description="Archive", permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Item]) -> None:
+        now = timezone.now()
+        self._apply(request, queryset, "archived", lambda item: items.archive(item=item, now=now))
+
+    @admin.action(description="Restore from the archive", permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Item]) -> None:
+        self._apply(request, queryset, "restored", lambda item: items.restore(item=item))
+
+    def _apply(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Item],
+        outcome: str,
+        service: Callable[[Any], Any],
+    ) -> None:
+        done = 0
+        for item in queryset:
+            try:
+                service(item)
+            except DomainError as refusal:
+                self.message_user(request, refusal.message, messages.ERROR)
+            else:
+                self.log_change(request, item, f"{outcome.capitalize()}.")
+                done += 1
+        if done:
+            noun = self.opts.verbose_name if done == 1 else self.opts.verbose_name_plural
+            self.message_user(request, f"{done} {noun} {outcome}.", messages.SUCCESS)
+
+    # --- The page of one ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> list:
+        fieldsets = [
+            (None, {"fields": self.own_fields}),
+            ("On sale", {"fields": self.sale_fields}),
+        ]
+        if obj is not None:
+            fieldsets.append(("Past and scheduled prices", {"fields": self.readonly_fields[3:]}))
+            fieldsets.append(("Dates", {"fields": self.readonly_fields[1:3]}))
+        return fieldsets
+
+    @admin.display(description="Prices")
+    def past_and_scheduled_prices(self, item: Any) -> str:
+        return price_history(item)
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "default_currency":
+            return currency_field(db_field)
+        if isinstance(db_field, models.JSONField):
+            kwargs |= {
+                "form_class": StorableJSONField,
+                "empty": db_field.default,
+                "shape": db_field.validators,
+            }
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Item | None:
+        """While it is being saved, nobody else archives it, deletes it or sets its prices."""
+        item = super().get_object(request, object_id, from_field)
+        if item is None or request.method != "POST":
+            return item
+        return self.model.objects.lock(item.pk)
+
+    # --- Deleting ---
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """Of what was sold, say that it was sold, not that nobody may delete a subscription."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, (set() if protected else lacking), protected
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except items.ItemInUse as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+            return redirect(
+                f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change",
+                object_id,
+            )
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        items.delete(item=obj)
+
+
+@admin.register(Plan)
+class PlanAdmin(ItemAdmin):
+    form = PlanForm
+    list_display = ("name", "current_prices", "billing_period", "is_active", "sort_order")
+    list_filter = ("is_active", "billing_period", ("archived_at", EmptyFieldListFilter))
+    search_fields = ("name", "slug", "description")
+    prepopulated_fields = {"slug": ["name"]}
+    own_fields = ("name", "slug", "description", "billing_period", "features")
+
+
+@admin.register(TokenBundle)
+class TokenBundleAdmin(ItemAdmin):
+    list_display = ("name", "current_prices", "token_amount", "is_active", "sort_order")
+    list_filter = ("is_active", ("archived_at", EmptyFieldListFilter))
+    search_fields = ("name", "description")
+    own_fields = ("name", "description", "token_amount")
+
+
+@admin.register(AddOn)
+class AddOnAdmin(ItemAdmin):
+    list_display = ("name", "current_prices", "billing_period", "is_active", "sort_order")
+    list_filter = ("is_active", "billing_period", ("archived_at", EmptyFieldListFilter), "plans")
+    search_fields = ("name", "slug", "description")
+    prepopulated_fields = {"slug": ["name"]}
+    autocomplete_fields = ("plans",)
+    own_fields = ("name", "slug", "description", "billing_period", "plans", "config")

@@ -1,0 +1,145 @@
+"""Prices: how one takes the place of another, and which of them a visitor is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from django.db import transaction
+from django.db.models import F, Max, Prefetch, Q, QuerySet
+
+from catalog.models import AddOn, Plan, Price, PriceQuerySet, TokenBundle
+from catalog.money import Money
+from config.errors import DomainError
+
+AnyItem = Plan | TokenBundle | AddOn
+ItemType = TypeVar("ItemType", Plan, TokenBundle, AddOn)
+
+
+class NegativePrice(DomainError):
+    code = "negative_price"
+
+
+class PriceInThePast(DomainError):
+    code = "price_in_the_past"
+
+
+# --- Writing ---
+
+
+@transaction.atomic
+def set_price(
+    *, item: AnyItem, money: Money, now: datetime, valid_from: datetime | None = None
+) -> Price:
+    """
+    Let the item cost this much, at once or from a later moment.
+
+    No price is rewritten: the one that stands gets its end, a new row takes its place, and what
+    was scheduled for later still is taken back: the last decision holds. Without ``valid_from``,
+    an amount that the item costs anyway changes nothing, nor what is scheduled.
+
+    :param valid_from: None means at once
+    :return: the price that is valid from then on
+    :raises NegativePrice: zero is allowed, less is not
+    :raises PriceInThePast: if ``valid_from`` is before ``now``
+    """
+    if money.amount < 0:
+        raise NegativePrice("A price cannot be negative.", price=str(money))
+    if valid_from is not None and valid_from < now:
+        raise PriceInThePast("A price cannot begin in the past: that would rewrite it.")
+    prices, now = _locked_prices(item, money.currency, now)
+    begins = now if valid_from is None else max(valid_from, now)
+    standing = prices.current(begins).first()
+    is_the_same = standing is not None and standing.amount == money.amount
+    if standing is not None and is_the_same and valid_from is None:
+        return standing
+    _take_back(prices, after=begins)
+    if standing is not None:
+        standing.valid_until = None if is_the_same else begins
+        standing.save(update_fields=["valid_until"])
+        if is_the_same:
+            return standing
+    return prices.create(
+        **{_column(item): item},
+        currency=money.currency,
+        amount=money.amount,
+        valid_from=begins,
+        created_at=now,
+    )
+
+
+@transaction.atomic
+def withdraw_price(*, item: AnyItem, currency: str, now: datetime) -> None:
+    """
+    Stop selling the item in this currency, what is scheduled included.
+
+    Where there is nothing to withdraw nothing happens: it is what the caller wants.
+    """
+    prices, now = _locked_prices(item, currency, now)
+    _take_back(prices, after=now)
+    prices.current(now).update(valid_until=now)
+
+
+def _locked_prices(item: AnyItem, currency: str, now: datetime) -> tuple[PriceQuerySet, datetime]:
+    """
+    Lock the item; return its prices in the currency, and the time.
+
+    Whoever had to wait for the lock comes with an older clock than the one who held it: no price
+    may begin before one that is there already was made.
+    """
+    type(item).objects.lock(item.pk)
+    prices = Price.objects.filter(**{_column(item): item}, currency=currency)
+    newest = prices.aggregate(newest=Max("created_at"))["newest"]
+    return prices, max(now, newest or now)
+
+
+def _take_back(prices: PriceQuerySet, *, after: datetime) -> None:
+    """End what is scheduled before it begins: the row stays, and is never current."""
+    prices.filter(
+        Q(valid_until=None) | Q(valid_until__gt=F("valid_from")), valid_from__gt=after
+    ).update(valid_until=F("valid_from"))
+
+
+def _column(item: AnyItem) -> str:
+    return {Plan: "plan", TokenBundle: "bundle", AddOn: "add_on"}[type(item)]
+
+
+# --- Reading ---
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[ItemType]):
+    """An item as a list shows it; ``price`` is None where it is not sold in what was asked for."""
+
+    item: ItemType
+    price: Money | None
+    prices: list[Money]
+
+
+def listings(
+    items: QuerySet[ItemType], *, currency: str | None, now: datetime
+) -> list[Listing[ItemType]]:
+    """
+    Read items with their current prices: two statements, however many there are.
+
+    :param currency: which price to show; None means each item's default currency, or where it has
+        no price in that, the first one it has by code
+    """
+    return [_listing(item, currency) for item in with_current_prices(items, now=now)]
+
+
+def with_current_prices(items: QuerySet[ItemType], *, now: datetime) -> QuerySet[ItemType]:
+    """Give each item the list ``current_prices``, by currency."""
+    current = Price.objects.current(now).order_by("currency")
+    return items.prefetch_related(Prefetch("prices", current, to_attr="current_prices"))
+
+
+def _listing(item: ItemType, currency: str | None) -> Listing[ItemType]:
+    current: list[Price] = item.current_prices  # type: ignore[attr-defined]
+    prices = {price.currency: price.money for price in current}
+    if currency is not None:
+        shown = prices.get(currency)
+    else:
+        shown = prices.get(item.default_currency) or next(iter(prices.values()), None)
+    return Listing(item, shown, list(prices.values()))

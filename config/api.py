@@ -1,0 +1,178 @@
+"""The API's router, and the only place where a refusal becomes an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import include, path, re_path
+from django.utils.encoding import escape_uri_path
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+from drf_orjson_renderer.renderers import ORJSONRenderer
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, status
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from config.documentation import Documentation, Schema
+from config.errors import DomainError
+from config.health import Live, Ready
+
+logger = logging.getLogger(__name__)
+
+
+# --- Errors: every one has the same shape ---
+
+SENTENCES = {
+    400: ("bad_request", "The request cannot be understood."),
+    403: ("permission_denied", "You are not allowed to do this."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not answer this method."),
+    413: ("request_too_large", "The request is too large."),
+    500: ("server_error", "Something went wrong on our side."),
+}
+CODES: dict[type[APIException], str] = {
+    exceptions.NotAuthenticated: "not_authenticated",
+    exceptions.AuthenticationFailed: "authentication_failed",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.Throttled: "too_many_requests",
+    exceptions.ParseError: "malformed_json",
+}
+
+
+def exception_handler(exception: Exception, context: dict[str, Any]) -> Response:
+    """Turn whatever a view raised into the error body of the API; see docs/errors.md."""
+    set_rollback()
+    answer = _answer_to(exception)
+    if answer.status_code == 500:
+        request = context["request"]
+        address = escape_uri_path(request.path)  # no line breaks of the caller's in the log
+        logger.error("%s %s failed", request.method, address, exc_info=exception)
+    answer.data = {**getattr(context["view"], "error_extra", {}), **answer.data}
+    # JSON also where the view answers with a page or a file, or nothing that the caller accepts.
+    context["request"].accepted_renderer = ORJSONRenderer()
+    context["request"].accepted_media_type = ORJSONRenderer.media_type
+    return answer
+
+
+def _answer_to(exception: Exception) -> Response:
+    if isinstance(exception, DomainError):
+        body: dict[str, Any] = {"error": exception.message, "code": exception.code}
+        if exception.fields:
+            body["fields"] = exception.fields
+        if exception.context:
+            body["context"] = exception.context
+        return Response(body, status=exception.http_status)
+    if isinstance(exception, exceptions.ValidationError):
+        fields = dict(_by_field(exception.detail))
+        return Response(
+            {"error": _sentence(fields), "code": "validation_error", "fields": fields}, status=400
+        )
+    if isinstance(exception, APIException):
+        code = next((c for kind, c in CODES.items() if isinstance(exception, kind)), "error")
+        headers = {
+            name: value
+            for name, value in (
+                ("WWW-Authenticate", getattr(exception, "auth_header", None)),
+                ("Retry-After", _seconds(getattr(exception, "wait", None))),
+            )
+            if value
+        }
+        return Response(
+            {"error": str(exception.detail), "code": code},
+            status=exception.status_code,
+            headers=headers,
+        )
+    if isinstance(exception, Http404):
+        return _plain(404)
+    if isinstance(exception, PermissionDenied):
+        return _plain(403)
+    if isinstance(exception, RequestDataTooBig):
+        return _plain(413)
+    if isinstance(exception, SuspiciousOperation):
+        return _plain(400)
+    return _plain(500)
+
+
+def _plain(status_code: int) -> Response:
+    code, sentence = SENTENCES[status_code]
+    return Response({"error": sentence, "code": code}, status=status_code)
+
+
+def _seconds(wait: float | None) -> str | None:
+    return None if wait is None else str(int(wait) + 1)
+
+
+def _by_field(detail: Any, name: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Flatten nested messages: ``{"token_bundle_ids": {1: ["…"]}}`` → ``token_bundle_ids.1``."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            own = "" if key == "non_field_errors" else str(key)
+            yield from _by_field(inner, ".".join(part for part in (name, own) if part))
+    elif isinstance(detail, list) and any(isinstance(inner, dict | list) for inner in detail):
+        for position, inner in enumerate(detail):
+            if inner:
+                yield from _by_field(inner, f"{name}.{position}" if name else str(position))
+    else:
+        messages = detail if isinstance(detail, list) else [detail]
+        yield name or "body", [str(message) for message in messages]
+
+
+def _sentence(fields: dict[str, list[str]]) -> str:
+    return " ".join(f"{name}: {messages[0]}" for name, messages in fields.items())
+
+
+def django_error(status_code: int) -> Any:
+    """A view for what fails outside of a view of the API: the same shape, HTML in the admin."""
+    in_admin = {
+        400: defaults.bad_request,
+        403: defaults.permission_denied,
+        404: defaults.page_not_found,
+        500: defaults.server_error,
+    }
+
+    @csrf_exempt
+    def answer(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        if request.path.startswith("/admin/"):
+            if status_code == 500:
+                return defaults.server_error(request)
+            return in_admin[status_code](request, exception or Http404())
+        code, sentence = SENTENCES[status_code]
+        return JsonResponse({"error": sentence, "code": code}, status=status_code)
+
+    return answer
+
+
+# --- Routes ---
+
+
+@extend_schema(exclude=True)
+class StaffArea(APIView):
+    """What lies under /admin/ and is no route: 401 for strangers, 403 for customers, 404."""
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if not request.user.is_staff:
+            raise exceptions.PermissionDenied
+        raise exceptions.NotFound(SENTENCES[status.HTTP_404_NOT_FOUND][1])
+
+
+urlpatterns = [
+    path("health", Live.as_view(), name="health"),
+    path("health/ready", Ready.as_view(), name="health-ready"),
+    path("schema", Schema.as_view(), name="schema"),
+    path("docs", Documentation.as_view(), name="docs"),
+    path("", include("accounts.api.urls")),
+    path("", include("catalog.api.urls")),
+    path("", include("billing.api.urls")),
+    re_path(r"^admin(/|$)", StaffArea.as_view()),
+]

@@ -1,0 +1,68 @@
+"""The OpenAPI schema: what every operation has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
+from rest_framework import serializers
+
+
+class ErrorSerializer(serializers.Serializer):
+    """Every error, whatever its status."""
+
+    error = serializers.CharField(help_text="One sentence for a person.")
+    code = serializers.CharField(help_text="Stable, for programs.")
+    fields_ = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Messages by field, for validation errors.",
+    )
+    context = serializers.DictField(required=False, help_text="Values worth showing.")
+
+    class Meta:
+        ref_name = "Error"
+
+    def get_fields(self) -> dict[str, Any]:
+        # "fields" is the wire's name, but an attribute of serializers.
+        return {
+            ("fields" if name == "fields_" else name): field
+            for name, field in super().get_fields().items()
+        }
+
+
+class AutoSchema(SpectacularAutoSchema):
+    """Adds the errors that an operation can answer with to those that it names itself."""
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction)
+        if direction == "response":
+            for code in self._error_codes():
+                bodies.setdefault(code, self._get_response_for_code(ErrorSerializer, code))
+        return bodies
+
+    def _error_codes(self) -> list[str]:
+        codes = ["500"]
+        if self.method in ("POST", "PUT", "PATCH") or "{" in self.path or self._has_filters():
+            codes.append("400")
+        if self.method in ("POST", "PUT", "PATCH"):
+            codes += ["413", "415"]
+        if self.view.get_authenticators():
+            codes.append("401")
+        if "/admin/" in self.path:
+            codes.append("403")
+        if "{" in self.path:
+            codes.append("404")
+        return codes
+
+    def _has_filters(self) -> bool:
+        return bool(self.get_filter_backends())
+
+    def _is_list_view(self, _serializer: Any = None) -> bool:
+        """Every list of the API is an object with the list under a key of its own."""
+        return False
+
+    def get_filter_backends(self) -> list[Any]:
+        if getattr(self.view, "action", None) != "list":
+            return []
+        return getattr(self.view, "filter_backends", [])

@@ -1,0 +1,225 @@
+"""What all settings share. Values of one installation come from the environment or from .env."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.version import VERSION
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+class Environment(environ.Env):
+    """
+    The environment, and .env for what it does not name. What is empty is unset.
+
+    A copy, so that the file's values reach the settings only, and no program that is started.
+    """
+
+    ENVIRON = {name: value for name, value in os.environ.items() if value}
+
+    def names(self, variable: str, default: Iterable[str] = ()) -> list[str]:
+        """Read a list with commas, with or without spaces after them."""
+        found = (name.strip() for name in self.list(variable, default=list(default)))
+        return [name for name in found if name]
+
+
+env = Environment()
+_file = Path(env("ENV_FILE", default=str(BASE_DIR / ".env")))
+if "ENV_FILE" in env and not _file.exists():
+    raise ImproperlyConfigured(f"ENV_FILE names {_file}, and there is no such file.")
+env.read_env(_file)
+Environment.ENVIRON = {name: value for name, value in Environment.ENVIRON.items() if value}
+
+DEBUG = False
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "pghistory",
+    "accounts",
+    "catalog",
+    "billing",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.OptionalTrailingSlash",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.AdminHistory",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False  # every API route answers with and without a slash, never by a redirect
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database: each settings module says where it is ---
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+POSTGRESQL = "django.db.backends.postgresql"
+
+
+def database(address: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of ``DATABASES`` for this address, with what holds for any."""
+    if address.get("ENGINE") != POSTGRESQL:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be a PostgreSQL address: postgres://user:password@host:5432/name."
+        )
+    return {
+        **address,
+        "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=600),
+        "CONN_HEALTH_CHECKS": True,
+        # A connection pooler in transaction mode cannot keep a cursor open between statements.
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_POOLED", default=False),
+        # In seconds: a server that is gone must not hold every thread for minutes.
+        "OPTIONS": {
+            "connect_timeout": env.int("DATABASE_CONNECT_TIMEOUT", default=5),
+            **address.get("OPTIONS", {}),
+        },
+    }
+
+
+# --- People ---
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # reads what an import may bring along
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds a mailed link lives
+# Where the customer's web client asks for the new password; the token is appended.
+PASSWORD_RESET_URL = env(
+    "PASSWORD_RESET_URL", default="http://localhost:8000/reset-password?token="
+)
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="billing@localhost")
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30)),
+    "ALGORITHM": "HS256",
+    "USER_ID_CLAIM": "sub",
+}
+
+# --- API ---
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["config.parsers.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["drf_orjson_renderer.renderers.ORJSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "config.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "config.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "URL_FORMAT_OVERRIDE": None,  # ?format= has no meaning here
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "vbwd billing",
+    "DESCRIPTION": "Subscriptions, prepaid tokens, invoices and payments.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AccountStatus": "accounts.models.User.Status",
+        "InvoiceStatus": "billing.models.invoice.Invoice.Status",
+        "PurchaseStatus": "billing.models.subscription.TokenBundlePurchase.Status",
+        "SubscriptionStatus": "billing.models.subscription.SubscriptionStatus",
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body; more is 413
+
+# --- Billing ---
+
+BILLING_DEFAULT_CURRENCY = env("BILLING_DEFAULT_CURRENCY", default="USD")
+BILLING_TIME_ZONE = env("BILLING_TIME_ZONE", default="UTC")  # the seller's: what day an invoice has
+try:
+    ZoneInfo(BILLING_TIME_ZONE)
+except (ZoneInfoNotFoundError, ValueError):
+    raise ImproperlyConfigured(
+        f"BILLING_TIME_ZONE must be a name like Europe/Berlin, and is {BILLING_TIME_ZONE!r}."
+    ) from None
+BILLING_CHECKOUT_DAYS = env.int("BILLING_CHECKOUT_DAYS", default=30)  # until an unpaid one expires
+# Standard Webhooks secrets ("whsec_…"), comma-separated: all of them are accepted, so that one
+# can be replaced without a gap.
+BILLING_WEBHOOK_SECRETS = env.names("BILLING_WEBHOOK_SECRETS")
+# What POST /user/invoices/<id>/pay uses. "sandbox" takes every payment and is not for production.
+BILLING_PAYMENT_PROVIDER = env("BILLING_PAYMENT_PROVIDER", default="")
+
+# --- Language, time, files, logs ---
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+FORMAT_MODULE_PATH = "config.formats"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+}
+
+UNFOLD = {
+    "SITE_TITLE": "vbwd billing",
+    "SITE_HEADER": "vbwd billing",
+    "SITE_SYMBOL": "receipt_long",
+    "SITE_URL": None,  # there is no site beside the admin and the API
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"navigation": "config.navigation.side_bar"},
+}

@@ -1,0 +1,45 @@
+"""Production: refuses to start without its secret, its hosts and its database."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import BILLING_PAYMENT_PROVIDER, database, env
+
+_missing = [name for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL") if name not in env]
+if _missing:
+    raise ImproperlyConfigured(
+        f"Production needs {', '.join(_missing)} in the environment or in .env: see .env.example."
+    )
+SECRET_KEY = env("SECRET_KEY")
+if len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters: see .env.example.")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts; '*' lets every host name in.")
+if BILLING_PAYMENT_PROVIDER == "sandbox":
+    raise ImproperlyConfigured("The sandbox provider takes every payment: never in production.")
+
+DATABASES = {"default": database(env.db_url("DATABASE_URL"))}
+
+vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+EMAIL_TIMEOUT = 10  # seconds: a request that mails a link waits for the mail server
+
+# ".example.com" among the hosts means the domain and whatever is below it.
+CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS] + [
+    f"https://*{host}" for host in ALLOWED_HOSTS if host.startswith(".")
+]
+# The proxy before the application must set or remove this header, whatever the client sent.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+# The balancer's own checks come over plain HTTP from inside.
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}

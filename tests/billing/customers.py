@@ -1,0 +1,151 @@
+"""Customers in every state that there is, made by the services that make the real ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from accounts.models import User
+from billing.models import Payment, Subscription
+from billing.services import payments, subscriptions, tokens
+from billing.services.checkout import Checkout
+from catalog.models import BillingPeriod
+from catalog.money import Money
+from tests.billing.purchases import check_out, pay
+from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory, UserFactory
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NEXT_DAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NEW = UUID("019b0000-0000-7000-8000-00000000000a")  # for a row that a test makes
+
+
+class Customers:
+    """
+    ``ids``: of every row worth naming, by ``<customer>_<row>``, and of what they bought.
+
+    Ann subscribed to Pro (29.00) with two bundles (10.50 each, 500 tokens) and an add-on (5.00),
+    paid, spent 120 tokens, and has ordered another add-on. Bob has ordered, and not paid. Cid
+    gave up what he had ordered. Dora has replaced Pro with Team. Eve has paused, and bought an
+    add-on since. Fay has the plan that costs nothing and never ends. On the next day Gus bought
+    a bundle for yen, and has ordered two more. And money came that fits nothing.
+    """
+
+    def __init__(self) -> None:
+        self.ids: dict[str, UUID] = {"new": NEW, "nowhere": UUID(int=NEW.int + 1)}
+        self.pro = PlanFactory(name="Pro")
+        self.team = PlanFactory(name="Team", prices={"USD": "99.00"})
+        self.free = PlanFactory(
+            name="Free", prices={"USD": "0.00"}, billing_period=BillingPeriod.ONE_TIME
+        )
+        self.starter = TokenBundleFactory(
+            name="Starter", token_amount=500, prices={"USD": "10.50", "JPY": "1500"}
+        )
+        self.support = AddOnFactory(name="Support", prices={"USD": "5.00"})
+        self.export = AddOnFactory(name="Export", prices={"USD": "7.00"})
+        for item in (self.pro, self.team, self.free, self.starter, self.support, self.export):
+            self.ids[item.name.lower()] = item.id
+            price = item.prices.get(currency="USD")
+            self.ids[f"{item.name.lower()}_price"] = price.id
+        self.ids["starter_yen_price"] = self.starter.prices.get(currency="JPY").id
+        self._ann()
+        self._bob()
+        self._cid()
+        self._dora()
+        self._eve()
+        self._fay()
+        self._gus()
+
+    def subscription(self, name: str) -> Subscription:
+        return Subscription.objects.get(pk=self.ids[f"{name}_subscription"])
+
+    def _user(self, name: str) -> User:
+        user = UserFactory(email=f"{name}@example.com")
+        self.ids[name] = user.id
+        return user
+
+    def _keep(self, name: str, made: Checkout) -> Checkout:
+        self.ids[f"{name}_invoice"] = made.invoice.id
+        if made.subscription:
+            self.ids[f"{name}_subscription"] = made.subscription.id
+        for purchase in made.purchases:
+            self.ids[f"{name}_purchase"] = purchase.id
+        for add_on in made.add_ons:
+            self.ids[f"{name}_add_on"] = add_on.id
+        if payment := Payment.objects.filter(invoice=made.invoice).first():
+            self.ids[f"{name}_payment"] = payment.id
+        return made
+
+    def _ann(self) -> None:
+        ann = self._user("ann")
+        made = check_out(
+            ann,
+            plan=self.pro,
+            bundles=[self.starter, self.starter],
+            add_ons=[self.support],
+            now=NOON,
+        )
+        pay(made.invoice, now=NOON)
+        self._keep("ann", made)
+        tokens.spend(user_id=ann.id, amount=120, reference="first use", now=NOON)
+        self._keep("ann_open", check_out(ann, add_ons=[self.export], now=NOON))
+        with pytest.raises(payments.InvoiceAlreadyPaid) as refused:
+            pay(made.invoice, reference="paid-again", now=NOON)
+        self.ids["stray_payment"] = UUID(refused.value.context["payment_id"])
+
+    def _bob(self) -> None:
+        bob = self._user("bob")
+        made = check_out(
+            bob, plan=self.pro, bundles=[self.starter], add_ons=[self.support], now=NOON
+        )
+        self._keep("bob", made)
+
+    def _cid(self) -> None:
+        cid = self._user("cid")
+        made = check_out(
+            cid, plan=self.pro, bundles=[self.starter], add_ons=[self.support], now=NOON
+        )
+        self._keep("cid", made)
+        assert made.subscription
+        subscriptions.cancel(subscription=made.subscription, now=NOON)
+
+    def _dora(self) -> None:
+        dora = self._user("dora")
+        old = check_out(dora, plan=self.pro, add_ons=[self.support], now=NOON)
+        pay(old.invoice, now=NOON)
+        self._keep("dora_old", old)
+        later = NOON + timedelta(hours=1)
+        new = check_out(dora, plan=self.team, now=later)
+        pay(new.invoice, now=later)
+        self._keep("dora", new)
+
+    def _eve(self) -> None:
+        eve = self._user("eve")
+        made = check_out(eve, plan=self.pro, add_ons=[self.support], now=NOON)
+        pay(made.invoice, now=NOON)
+        self._keep("eve", made)
+        assert made.subscription
+        subscriptions.pause(subscription=made.subscription, now=NOON + timedelta(hours=1))
+        later = NOON + timedelta(hours=2)
+        late = check_out(eve, add_ons=[self.export], now=later)
+        pay(late.invoice, now=later)
+        self._keep("eve_late", late)
+
+    def _fay(self) -> None:
+        self._keep("fay", check_out(self._user("fay"), plan=self.free, now=NOON))
+
+    def _gus(self) -> None:
+        gus = self._user("gus")
+        made = check_out(gus, bundles=[self.starter], currency="JPY", now=NEXT_DAY)
+        pay(made.invoice, now=NEXT_DAY)
+        self._keep("gus", made)
+        self._keep("gus_second", check_out(gus, bundles=[self.starter], now=NEXT_DAY))
+        self._keep("gus_third", check_out(gus, bundles=[self.starter], now=NEXT_DAY))
+        with pytest.raises(payments.InvoiceNotFound):
+            payments.capture(
+                notice=payments.Notice(
+                    "bank", "no-invoice", "INV-0", Money.parse("1.00", "USD"), "bank_transfer"
+                ),
+                now=NEXT_DAY,
+            )

@@ -1,0 +1,263 @@
+"""The staff's groups: what each may do, and what it sees of the admin."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import PlanFactory, StaffFactory, UserFactory
+
+CATALOGUE = {
+    "catalog.view_plan",
+    "catalog.add_plan",
+    "catalog.change_plan",
+    "catalog.delete_plan",
+    "catalog.view_tokenbundle",
+    "catalog.add_tokenbundle",
+    "catalog.change_tokenbundle",
+    "catalog.delete_tokenbundle",
+    "catalog.view_addon",
+    "catalog.add_addon",
+    "catalog.change_addon",
+    "catalog.delete_addon",
+    "catalog.view_price",
+    "catalog.add_price",
+    "catalog.change_price",
+    "catalog.delete_price",
+}
+FINANCE = {
+    "billing.view_subscription",
+    "billing.view_addonsubscription",
+    "billing.view_tokenbundlepurchase",
+    "billing.view_invoice",
+    "billing.view_invoicelineitem",
+    "billing.view_invoiceseries",
+    "billing.view_payment",
+    "billing.view_tokenaccount",
+    "billing.view_tokentransaction",
+    "billing.view_event",
+    "catalog.view_plan",
+    "catalog.view_tokenbundle",
+    "catalog.view_addon",
+    "catalog.view_price",
+    "accounts.view_user",
+    "accounts.view_billingdetails",
+    "billing.take_payment",
+    "billing.void_invoice",
+    "billing.refund_invoice",
+}
+SUPPORT = {
+    "accounts.view_user",
+    "accounts.change_user",
+    "accounts.view_billingdetails",
+    "accounts.change_billingdetails",
+    "billing.view_subscription",
+    "billing.view_addonsubscription",
+    "billing.view_tokenbundlepurchase",
+    "billing.view_invoice",
+    "billing.view_invoicelineitem",
+    "billing.view_payment",
+    "billing.view_tokenaccount",
+    "billing.view_tokentransaction",
+    "billing.view_event",
+    "billing.adjust_tokens",
+}
+
+BILLING_LISTS = {
+    "/admin/billing/invoice/",
+    "/admin/billing/payment/",
+    "/admin/billing/subscription/",
+    "/admin/billing/addonsubscription/",
+    "/admin/billing/tokenbundlepurchase/",
+    "/admin/billing/tokenaccount/",
+    "/admin/billing/event/",
+}
+CATALOGUE_LISTS = {
+    "/admin/catalog/plan/",
+    "/admin/catalog/tokenbundle/",
+    "/admin/catalog/addon/",
+}
+USERS = "/admin/accounts/user/"
+GROUPS = "/admin/auth/group/"
+SECTIONS = {
+    "Catalogue": CATALOGUE_LISTS,
+    "Finance": {*BILLING_LISTS, *CATALOGUE_LISTS, USERS},
+    "Support": {*BILLING_LISTS, USERS},
+}
+
+
+def permissions_of(group: Group) -> set[str]:
+    return {
+        f"{permission.content_type.app_label}.{permission.codename}"
+        for permission in group.permissions.select_related("content_type")
+    }
+
+
+def links(page) -> set[str]:
+    """The lists that a page of the admin offers, in its side bar and in its middle."""
+    return set(re.findall(r'href="(/admin/[a-z]+/[a-z]+/)"', page.content.decode()))
+
+
+@pytest.fixture
+def member(roles):
+    """``member("Finance")``: the browser of somebody in that group."""
+
+    def sign_in(name: str) -> Client:
+        staff = StaffFactory()
+        staff.groups.add(roles[name])
+        client = Client()
+        client.force_login(staff)
+        return client
+
+    return sign_in
+
+
+@pytest.mark.django_db
+class TestGroups:
+    def test_catalogue_has_exactly_these_permissions(self, roles):
+        assert permissions_of(roles["Catalogue"]) == CATALOGUE
+
+    def test_finance_has_exactly_these_permissions(self, roles):
+        assert permissions_of(roles["Finance"]) == FINANCE
+
+    def test_support_has_exactly_these_permissions(self, roles):
+        assert permissions_of(roles["Support"]) == SUPPORT
+
+    def test_there_are_no_others(self, roles):
+        assert set(Group.objects.values_list("name", flat=True)) == set(SECTIONS)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestMigration:
+    """Runs the migration itself, back and forth."""
+
+    @pytest.fixture(autouse=True)
+    def _migrated_again(self):
+        yield
+        migrate("0003_roles")
+
+    def test_takes_the_groups_away_and_makes_them_again(self):
+        migrate("0002_initial")
+        left = set(Group.objects.values_list("name", flat=True))
+        migrate("0003_roles")
+
+        assert left == set()
+        assert permissions_of(Group.objects.get(name="Finance")) == FINANCE
+
+    def test_makes_the_permissions_where_there_are_none_yet(self):
+        migrate("0002_initial")
+        Permission.objects.all().delete()
+
+        migrate("0003_roles")
+
+        assert permissions_of(Group.objects.get(name="Catalogue")) == CATALOGUE
+        assert permissions_of(Group.objects.get(name="Support")) == SUPPORT
+
+    def test_leaves_a_group_of_that_name_what_it_had(self):
+        migrate("0002_initial")
+        theirs = Group.objects.create(name="Support")
+        theirs.permissions.add(Permission.objects.get(codename="view_plan"))
+        customer = UserFactory()
+        customer.groups.add(theirs)
+
+        migrate("0003_roles")
+
+        assert permissions_of(theirs) == {*SUPPORT, "catalog.view_plan"}
+        assert list(customer.groups.all()) == [theirs]
+
+
+def migrate(name: str) -> None:
+    MigrationExecutor(connection).migrate([("billing", name)])
+
+
+@pytest.mark.django_db
+class TestAdmin:
+    @pytest.mark.parametrize("role", SECTIONS)
+    def test_offers_each_group_exactly_its_sections(self, member, role):
+        index = member(role).get("/admin/")
+
+        assert index.status_code == 200
+        assert links(index) == SECTIONS[role]
+
+    @pytest.mark.parametrize("role", SECTIONS)
+    def test_opens_these_lists_and_no_others(self, member, role):
+        client = member(role)
+
+        answers = {
+            path: client.get(path).status_code
+            for path in {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS}
+        }
+
+        opened = {path for path, status in answers.items() if status == 200}
+        assert opened == SECTIONS[role]
+        assert {answers[path] for path in answers if path not in opened} == {403}
+
+    def test_shows_a_superuser_all_of_it(self, db):
+        client = Client()
+        client.force_login(UserFactory(is_staff=True, is_superuser=True))
+
+        index = client.get("/admin/")
+
+        assert links(index) == {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS}
+
+    def test_shows_a_customer_nothing(self, customer):
+        client = Client()
+        client.force_login(customer)
+
+        answers = [client.get(path) for path in ["/admin/", *BILLING_LISTS, *CATALOGUE_LISTS]]
+
+        assert {answer.status_code for answer in answers} == {302}
+        assert {answer.url.split("?")[0] for answer in answers} == {"/admin/login/"}
+
+    def test_lets_finance_look_at_a_plan_and_not_change_it(self, member):
+        plan = PlanFactory(name="Pro")
+        client = member("Finance")
+        page = reverse("admin:catalog_plan_change", args=[plan.pk])
+
+        shown, refused = client.get(page), client.post(page, {"name": "Free"})
+
+        assert shown.status_code == 200
+        assert refused.status_code == 403
+        plan.refresh_from_db()
+        assert plan.name == "Pro"
+
+    @pytest.mark.parametrize("role", ["Catalogue", "Finance"])
+    def test_lets_only_support_suspend_a_customer(self, member, customer, role):
+        suspend = {"action": "suspend", "_selected_action": [str(customer.pk)]}
+
+        member(role).post(USERS, suspend)
+        customer.refresh_from_db()
+        status_before = customer.status
+        member("Support").post(USERS, suspend)
+        customer.refresh_from_db()
+
+        assert status_before == "active"
+        assert customer.status == "suspended"
+
+
+@pytest.mark.django_db
+class TestSideBar:
+    """Each entry is marked where one is."""
+
+    def test_marks_the_list_of_payments(self, member):
+        page = member("Finance").get("/admin/billing/payment/")
+
+        assert marked(page) == ["Payments"]
+
+    def test_marks_the_payments_that_wait_to_be_resolved(self, member):
+        page = member("Finance").get("/admin/billing/payment/?status__exact=unmatched")
+
+        assert marked(page) == ["To resolve"]
+
+
+def marked(page) -> list[str]:
+    return [
+        entry["title"]
+        for group in page.context["sidebar_navigation"]
+        for entry in group["items"]
+        if entry["active"]
+    ]
