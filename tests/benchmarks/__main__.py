@@ -1,0 +1,25 @@
+"""Measure on a durable database of its own and the production server; see docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.benchmarks.world import World
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("what", choices=["checkout"])
+    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (5)")
+    parser.add_argument("--seconds", type=int, default=8, help="of each measurement (8)")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--server", choices=["gunicorn", "granian"], default="gunicorn")
+    options = parser.parse_args()
+    with World(connections=options.connections, server=options.server) as world:
+        from tests.benchmarks import checkout  # needs the world's settings
+
+        checkout.run(world, rounds=options.rounds, seconds=options.seconds)
+
+
+if __name__ == "__main__":
+    main()
