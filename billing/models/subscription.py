@@ -10,6 +10,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -48,10 +49,16 @@ class SubscriptionQuerySet(LockingQuerySet[Used]):
         return self.filter(status__in=LIVE)
 
     def running(self, at: datetime) -> Self:
-        """With some of the paid time left, paused or cancelled ones too."""
+        """
+        With some of the paid time left, paused or cancelled ones too.
+
+        One that was ended at its cancellation is over, whatever the clock of who asks says: its
+        end may have been written by somebody whose clock, or whose request, was a little later.
+        """
         return self.filter(
-            Q(expires_at=None) | Q(expires_at__gt=at) | Q(status=SubscriptionStatus.PAUSED),
-            status__in=(*LIVE, SubscriptionStatus.CANCELLED),
+            Q(status=SubscriptionStatus.PAUSED)
+            | Q(status__in=LIVE) & (Q(expires_at=None) | Q(expires_at__gt=at))
+            | Q(status=SubscriptionStatus.CANCELLED, expires_at__gt=Greatest("cancelled_at", at)),
             started_at__isnull=False,
         )
 
@@ -89,20 +96,21 @@ class PeriodOfUse(models.Model):
             self.status in GIVES_ACCESS
             and self.started_at is not None
             and self.started_at <= moment
-            and (self.expires_at is None or moment < self.expires_at)
+            and self.ends_after(moment)
         )
 
     def is_running_at(self, moment: datetime) -> bool:
         """What ``running`` asks, of one row."""
-        return (
-            self.status in (*LIVE, SubscriptionStatus.CANCELLED)
-            and self.started_at is not None
-            and (
-                self.status == SubscriptionStatus.PAUSED
-                or self.expires_at is None
-                or self.expires_at > moment
-            )
-        )
+        if self.started_at is None:
+            return False
+        if self.status == SubscriptionStatus.CANCELLED:
+            return self.ends_after(max(self.cancelled_at or moment, moment))
+        if self.status == SubscriptionStatus.PAUSED:
+            return True
+        return self.status in LIVE and self.ends_after(moment)
+
+    def ends_after(self, moment: datetime) -> bool:
+        return self.expires_at is None or self.expires_at > moment
 
 
 @tracked()

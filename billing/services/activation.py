@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Value, When
+from django.db.models import Case, Max, Value, When
 from django.db.models.functions import Least
 
 from billing.models import (
@@ -50,6 +50,8 @@ def settle(*, invoice: Invoice, method: str, reference: str, now: datetime) -> N
     The caller has locked the invoice and then the customer's row: of two invoices paid at once,
     the later one sees the subscription of the earlier one, and replaces it.
     """
+    if invoice.subscription_id:
+        now = _not_before_what_stands(invoice, now)
     invoice.status = Invoice.Status.PAID
     invoice.paid_at = now
     invoice.payment_method = method
@@ -128,6 +130,16 @@ def _ended(reason: str, now: datetime) -> dict[str, Any]:
             default=Least("expires_at", Value(now)),
         ),
     }
+
+
+def _not_before_what_stands(invoice: Invoice, now: datetime) -> datetime:
+    """
+    Whoever waited for the lock may have read the clock before what was done meanwhile: nothing may
+    end before it began, nor an add-on after its subscription.
+    """
+    stands = Subscription.objects.live().filter(user_id=invoice.user_id)
+    begun = stands.aggregate(own=Max("started_at"), add_ons=Max("add_ons__started_at"))
+    return max([now, *(moment for moment in begun.values() if moment)])
 
 
 def _complete_purchases(invoice: Invoice, now: datetime) -> list[Event]:

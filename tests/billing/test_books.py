@@ -139,6 +139,8 @@ class TestCleanBooks:
         made = check_out(eve.user, plan=customers.team, now=later)
         pay(made.invoice, now=later)
 
+        eve.refresh_from_db()
+        assert (eve.cancel_reason, eve.expires_at) == ("superseded", later)
         assert broken(books.verify()) == []
 
     def test_after_one_that_had_lapsed_was_replaced(self, customers):

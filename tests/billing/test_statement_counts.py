@@ -119,7 +119,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 25
+        assert len(statements(lambda: webhook(notice))) == 26
 
     @pytest.mark.parametrize("count", [1, 50])
     def test_that_replaces_a_subscription_with_add_ons(self, clock, customer, webhook, count):
@@ -138,7 +138,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 21
+        assert len(statements(lambda: webhook(notice))) == 22
 
 
 class TestReading:

@@ -29,8 +29,9 @@ _COUNT = "SELECT count(*), count(*) FILTER (WHERE holds IS NOT TRUE) FROM ({rows
 _EXAMPLES = "SELECT id FROM ({rows}) AS checked WHERE holds IS NOT TRUE ORDER BY id LIMIT 5"
 # It runs beside live traffic: one snapshot, so that a checkout that commits meanwhile is seen
 # whole or not at all, and nothing can be written. The joins are of whole tables: more memory to
-# sort and hash them in, no limit of time, and no compiling for statements that run once. One core
-# only: the others are the traffic's, and each worker would build the same hash tables again.
+# sort and hash them in, no limit of time, and no compiling for statements that run once. No nested
+# loops, which is what a table with no statistics yet would get. One core only: the others are the
+# traffic's, and each worker would build the same hash tables again.
 _SNAPSHOT = """
     SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL work_mem = '64MB';
