@@ -77,8 +77,8 @@ def _answer_to(exception: Exception) -> Response:
         return Response(
             {"error": _sentence(fields), "code": "validation_error", "fields": fields}, status=400
         )
-    if isinstance(exception, APIException):
-        code = next((c for kind, c in CODES.items() if isinstance(exception, kind)), "error")
+    if isinstance(exception, tuple(CODES)):
+        code = next(c for kind, c in CODES.items() if isinstance(exception, kind))
         headers = {
             name: value
             for name, value in (

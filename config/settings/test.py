@@ -13,6 +13,8 @@ ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Argon2 costs tens of milliseconds by design; its own tests put it back.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Look static files up when they are asked for: each test client would read all of them.
+WHITENOISE_AUTOREFRESH = True
 BILLING_DEFAULT_CURRENCY = "USD"
 BILLING_TIME_ZONE = "UTC"
 BILLING_CHECKOUT_DAYS = 30
