@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -13,6 +13,7 @@ from billing.models import (
     Event,
     IdempotencyRecord,
     Invoice,
+    InvoiceLineItem,
     InvoiceSeries,
     Subscription,
     TokenBundlePurchase,
@@ -126,6 +127,7 @@ class TestNumbers:
         for number in Invoice.objects.values_list("number", flat=True):
             day, series, count = re.fullmatch(r"INV-(\d{8})-(\d\d)-(\d{6})", number).groups()
             numbers_by_series[day, series].append(int(count))
+        assert len(numbers_by_series) > 1
         assert sum(map(len, numbers_by_series.values())) == outcomes["placed"]
         for counts in numbers_by_series.values():
             assert sorted(counts) == list(range(1, len(counts) + 1))
@@ -135,6 +137,7 @@ class TestNumbers:
         }
         assert lasts == {key: len(counts) for key, counts in numbers_by_series.items()}
         assert TokenBundlePurchase.objects.count() == outcomes["placed"]
+        assert InvoiceLineItem.objects.count() == outcomes["placed"]
         failed = Event.objects.filter(name="checkout.failed").count()
         assert failed == outcomes["Broken"] + outcomes["NothingChosen"]
 
@@ -178,20 +181,33 @@ class TestNumbers:
         assert len(taken) == len(set(taken)) == 80
 
 
+class TestFree:
+    def test_subscriptions_of_one_customer_leave_one_live(self, customer):
+        orders = [Order(plan_id=PlanFactory(prices={"USD": "0"}).pk) for _turn in range(8)]
+
+        made = at_once(
+            8,
+            lambda number: (
+                checkout.create(user=customer, order=orders[number], now=timezone.now()).is_paid
+            ),
+        )
+
+        assert made == [True] * 8
+        assert Subscription.objects.live().count() == 1
+        assert Subscription.objects.filter(cancel_reason="superseded").count() == 7
+
+
 class TestLocks:
     def test_the_key_is_claimed_for_as_long_as_the_transaction(self, customer):
         key = idempotency.Key.of(user_id=customer.id, text=str(uuid4()), content="anything")
 
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
+        def another(number):
+            with pytest.raises(idempotency.IdempotencyInProgress):
+                idempotency.claim(key=key)
+
+        with transaction.atomic():
             idempotency.claim(key=key)
-
-            def another(number):
-                with pytest.raises(idempotency.IdempotencyInProgress):
-                    idempotency.claim(key=key)
-
             at_once(1, another)
-            cursor.execute("ROLLBACK")
 
         at_once(1, lambda number: idempotency.claim(key=key))
 

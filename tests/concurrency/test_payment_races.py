@@ -15,10 +15,10 @@ from billing.models import (
     TokenAccount,
     TokenTransaction,
 )
-from billing.services import payments, subscriptions, tokens
-from config.errors import DomainError
-from tests.billing.purchases import check_out, pay, subscribe
-from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory
+from billing.services import tokens
+from tests.billing.purchases import check_out, pay
+from tests.concurrency.paying import capture, capture_uncommitted
+from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory, UserFactory
 from tests.threads import at_once, overtaken
 
 pytestmark = [
@@ -26,25 +26,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("books_are_clean"),
 ]
-
-
-def notice(invoice, reference):
-    return payments.Notice(
-        provider="bank",
-        reference=reference,
-        invoice_reference=str(invoice.id),
-        money=invoice.total,
-        method="bank_transfer",
-    )
-
-
-def capture(invoice, reference):
-    """What came of it: ``captured``, or the code of the refusal."""
-    try:
-        payments.capture(notice=notice(invoice, reference), now=timezone.now())
-    except DomainError as refusal:
-        return refusal.code
-    return "captured"
 
 
 class TestOneNotification:
@@ -112,22 +93,41 @@ class TestTwoPayments:
     def test_who_waited_sees_the_invoice_paid(self, customer):
         invoice = check_out(customer, plan=PlanFactory(), now=timezone.now()).invoice
 
-        def pay_meanwhile():
-            payments._settle.__wrapped__(notice(invoice, "pay_1"), timezone.now())
-
-        outcome = overtaken(lambda: capture(invoice, "pay_2"), by=pay_meanwhile)
+        outcome = overtaken(
+            lambda: capture(invoice, "pay_2"), by=lambda: capture_uncommitted(invoice, "pay_1")
+        )
 
         assert outcome == "invoice_already_paid"
 
-    def test_with_one_reference_for_two_invoices_one_is_captured(self, customer):
+    def test_with_one_reference_for_two_invoices_one_is_captured(self):
+        """Of eight customers: payments of one customer wait for each other anyhow."""
         plan = PlanFactory()
-        invoices = [check_out(customer, plan=plan, now=timezone.now()).invoice for _ in range(8)]
+        invoices = [
+            check_out(user, plan=plan, now=timezone.now()).invoice
+            for user in UserFactory.create_batch(8)
+        ]
 
         outcomes = at_once(8, lambda number: capture(invoices[number], "pay_1"))
 
         assert Counter(outcomes) == {"captured": 1, "payment_reference_conflict": 7}
         assert Payment.objects.count() == 1
         assert Invoice.objects.filter(status="paid").count() == 1
+
+    def test_with_one_reference_the_second_waits_for_the_first(self):
+        plan = PlanFactory()
+        first, second = (
+            check_out(user, plan=plan, now=timezone.now()).invoice
+            for user in UserFactory.create_batch(2)
+        )
+
+        outcome = overtaken(
+            lambda: capture(second, "pay_1"), by=lambda: capture_uncommitted(first, "pay_1")
+        )
+
+        assert outcome == "payment_reference_conflict"
+        assert Payment.objects.get().invoice == first
+        second.refresh_from_db()
+        assert second.status == "pending"
 
     def test_that_both_make_a_subscription_live_leave_one_live(self, customer):
         plans = PlanFactory.create_batch(8)
@@ -149,73 +149,6 @@ class TestTwoPayments:
             capture(invoice, "pay_1")
 
         assert not Payment.objects.exists()
-
-
-class TestPaymentBesideCancelling:
-    def test_of_an_unpaid_subscription_has_one_outcome(self, customer):
-        for _turn in range(5):
-            made = check_out(customer, plan=PlanFactory(), now=timezone.now())
-
-            def race(number, made=made):
-                if number:
-                    return capture(made.invoice, f"pay_{made.invoice.id}")
-                return subscriptions.cancel(
-                    subscription=made.subscription, now=timezone.now()
-                ).status
-
-            cancelled, paid = at_once(2, race)
-
-            made.invoice.refresh_from_db()
-            assert cancelled == "cancelled"
-            assert (paid, made.invoice.status) in [
-                ("captured", "paid"),
-                ("invoice_cancelled", "cancelled"),
-            ]
-
-    @pytest.mark.parametrize("change", [subscriptions.cancel, subscriptions.pause])
-    def test_changes_wait_for_the_customer(self, customer, held_by_another, change):
-        live = subscribe(customer, plan=PlanFactory(), now=timezone.now())
-
-        with held_by_another(customer), pytest.raises(OperationalError, match="lock timeout"):
-            change(subscription=live, now=timezone.now())
-
-        live.refresh_from_db()
-        assert live.status == "active"
-
-    def test_cancelling_an_unpaid_one_waits_for_its_invoice(self, customer, held_by_another):
-        made = check_out(customer, plan=PlanFactory(), now=timezone.now())
-
-        with held_by_another(made.invoice), pytest.raises(OperationalError, match="lock timeout"):
-            subscriptions.cancel(subscription=made.subscription, now=timezone.now())
-
-    def test_pause_and_resume_at_once_lose_no_time(self, customer):
-        live = subscribe(customer, plan=PlanFactory(), now=timezone.now())
-
-        def pause(number):
-            try:
-                return subscriptions.pause(subscription=live, now=timezone.now()).status
-            except DomainError as refusal:
-                return refusal.code
-
-        outcomes = at_once(8, pause)
-
-        assert Counter(outcomes) == {"paused": 1, "subscription_state_forbids": 7}
-
-    def test_an_add_on_paid_while_its_subscription_is_replaced_never_outlives_it(self, customer):
-        for _turn in range(5):
-            subscribe(customer, plan=PlanFactory(), now=timezone.now())
-            add_on = check_out(customer, add_ons=[AddOnFactory()], now=timezone.now())
-            other = check_out(customer, plan=PlanFactory(), now=timezone.now())
-            both = (add_on.invoice, other.invoice)
-
-            paid, _replaced = at_once(
-                2, lambda number, both=both: capture(both[number], f"pay_{both[number].id}")
-            )
-
-            assert paid in ("captured", "subscription_ended")
-            [bought] = add_on.add_ons
-            bought.refresh_from_db()
-            assert bought.status == ("cancelled" if paid == "captured" else "pending")
 
 
 class TestTokens:
@@ -248,6 +181,33 @@ class TestTokens:
         ledger = TokenTransaction.objects.order_by("sequence")
         assert list(ledger.values_list("sequence", flat=True)) == list(range(1, 35))
         assert list(ledger.values_list("balance_after", flat=True)) == list(range(100, 0, -3))
+
+    def test_who_waited_finds_what_is_left(self, account):
+        def spend(reference):
+            return tokens.spend(
+                user_id=account.id, amount=60, reference=reference, now=timezone.now()
+            )
+
+        def spend_too_late():
+            with pytest.raises(tokens.NotEnoughTokens) as refusal:
+                spend("second")
+            return refusal.value.context
+
+        context = overtaken(spend_too_late, by=lambda: spend("first"))
+
+        assert context == {"balance": 40, "needed": 60}
+        assert TokenAccount.objects.get().balance == 40
+
+    def test_of_one_reference_the_second_waits_for_the_first(self, account):
+        def spend():
+            return tokens.spend(
+                user_id=account.id, amount=30, reference="once", now=timezone.now()
+            ).sequence
+
+        sequence = overtaken(spend, by=spend)
+
+        assert sequence == 2
+        assert TokenAccount.objects.get().balance == 70
 
     def test_one_reference_from_eight_threads_is_spent_once(self, account):
         spent = at_once(
