@@ -22,7 +22,7 @@ STAMP = os.path.join(VENV, "installed")
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 OLDEST = (3, 11)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PATIENCE = 60  # seconds until a child that was asked to end is killed
+PATIENCE = 30  # seconds until a child that was asked to end is killed
 
 
 class Stop(Exception):
@@ -42,6 +42,7 @@ def run_as_command(main):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, terminate)
     try:
+        check_python(sys.version_info)
         sys.exit(main())
     except Stop as reason:
         print(reason, file=sys.stderr)
@@ -69,9 +70,11 @@ def call(command, env):
     try:
         return child.wait()
     except KeyboardInterrupt as reason:
+        # A shell that starts us with "&" may have us, and so the child, ignore Ctrl-C.
+        is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         be_undisturbed()
-        if isinstance(reason, Terminated):
-            child.send_signal(signal.SIGINT)  # Ctrl-C reaches the child by itself
+        if isinstance(reason, Terminated):  # Ctrl-C reaches the child by itself
+            child.send_signal(signal.SIGTERM if is_deaf else signal.SIGINT)
         try:
             child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -117,7 +120,6 @@ def step(title):
 
 def ensure_environment():
     """Have the virtual environment with every pinned requirement; asks no network when it has."""
-    check_python(sys.version_info)
     wanted = fingerprint()
     if installed() == wanted:
         return

@@ -7,7 +7,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from billing.models import Invoice
+from billing.models import Invoice, InvoiceLineItem
 from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory
 
 PLACES = {"JPY": 0, "KRW": 0, "USD": 2, "EUR": 2, "KWD": 3, "TND": 3}
@@ -17,13 +17,13 @@ PLACES = {"JPY": 0, "KRW": 0, "USD": 2, "EUR": 2, "KWD": 3, "TND": 3}
 def orders(draw):
     """A currency, and the amounts of a plan (or none), of bundles and of add-ons."""
     currency = draw(st.sampled_from(sorted(PLACES)))
-    largest = 10**13 * 10 ** PLACES[currency] - 1  # eight of them can still be booked
+    largest = 9 * 10**12 * 10 ** PLACES[currency]  # eleven of them can still be booked
     amounts = st.integers(0, largest).map(lambda units: in_units(units, currency))
     plan = draw(st.none() | amounts)
     # Each bundle is sold, some of them more than once.
     bundles = draw(st.lists(amounts, min_size=plan is None, max_size=3))
-    repeated = draw(st.lists(st.sampled_from(bundles), max_size=2)) if bundles else []
-    add_ons = draw(st.lists(amounts, max_size=2)) if plan is not None else []
+    repeated = draw(st.lists(st.sampled_from(bundles), max_size=3)) if bundles else []
+    add_ons = draw(st.lists(amounts, max_size=4)) if plan is not None else []
     return currency, plan, bundles, repeated, add_ons
 
 
@@ -73,15 +73,18 @@ class TestMoneyOfACheckout:
 
             response = client.post("/api/v1/user/checkout", put_on_sale(order))
 
+            assert response.status_code == 201, response.json()
             stored = Invoice.objects.get()
+            stored_lines = list(InvoiceLineItem.objects.order_by("position"))
             [listed] = client.get("/api/v1/user/invoices").json()["invoices"]
             transaction.set_rollback(True)
-        assert response.status_code == 201
         invoice = response.json()["invoice"]
         lines = invoice["line_items"]
         sold = [*([] if plan is None else [plan]), *bundles, *repeated, *add_ons]
         assert [Decimal(line["amount"]) for line in lines] == sold
         assert [Decimal(line["unit_price"]) * line["quantity"] for line in lines] == sold
+        assert [line.amount for line in stored_lines] == sold
+        assert [line.unit_price * line.quantity for line in stored_lines] == sold
         subtotal, tax, total = (
             Decimal(invoice[name]) for name in ("subtotal", "tax_amount", "total_amount")
         )

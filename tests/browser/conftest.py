@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page, Response, sync_playwright
 
 from tests.factories import StaffFactory
@@ -78,6 +79,8 @@ def visitor(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("response", note_answer)
         yield Visitor(page, live_server.url)
+        # Inside Playwright's loop Django keeps a connection of its own, which nobody else closes.
+        connections.close_all()
     assert faults == []
 
 

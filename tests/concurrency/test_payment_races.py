@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -82,12 +83,20 @@ class TestTwoPayments:
             "unmatched": 7,
         }
 
-    def test_the_second_waits_for_the_invoice(self, customer, held_by_another):
+    def test_the_second_waits_for_the_invoice_before_it_holds_the_customer(
+        self, customer, held_by_another
+    ):
         invoice = check_out(customer, plan=PlanFactory(), now=timezone.now()).invoice
 
-        with held_by_another(invoice), pytest.raises(OperationalError, match="lock timeout"):
+        with (
+            held_by_another(invoice),
+            CaptureQueriesContext(connection) as statements,
+            pytest.raises(OperationalError, match="lock timeout"),
+        ):
             capture(invoice, "pay_1")
 
+        locking = [query["sql"] for query in statements if "FOR NO KEY UPDATE" in query["sql"]]
+        assert ['FROM "billing_invoice"' in sql for sql in locking] == [True]
         assert not Payment.objects.exists()
 
     def test_who_waited_sees_the_invoice_paid(self, customer):
