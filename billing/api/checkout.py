@@ -18,6 +18,7 @@ from billing.api.serializers import (
     InvoiceSerializer,
     PurchaseSerializer,
     SubscriptionSerializer,
+    checked,
     shape,
 )
 from billing.services import checkout, idempotency
@@ -70,9 +71,7 @@ class CheckoutViewSet(viewsets.ViewSet):
     )
     def create(self, request: Request) -> HttpResponse:
         """Buy a plan, bundles of tokens and add-ons in one call."""
-        form = CheckoutRequestSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        order = _order(form.validated_data)
+        order = _order(checked(CheckoutRequestSerializer, request.data))
 
         def answer(made: Checkout) -> idempotency.Answer:
             return idempotency.Answer(201, orjson.dumps(_body(made)))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Model
 from psycopg2.errors import ForeignKeyViolation
 
 from accounts.models import User
@@ -27,6 +28,7 @@ from billing.services.selection import Order, Selection
 from catalog.models import Plan
 from catalog.money import Money
 from catalog.services.offers import Offer
+from config import rows
 from config.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,12 @@ class Checkout:
     purchases: list[TokenBundlePurchase] = field(default_factory=list)
     add_ons: list[AddOnSubscription] = field(default_factory=list)
     lines: list[InvoiceLineItem] = field(default_factory=list)
+
+    @property
+    def items(self) -> list[Model]:
+        """What the lines pay for."""
+        subscription = [self.subscription] if self.subscription else []
+        return [*subscription, *self.purchases, *self.add_ons]
 
     @property
     def is_paid(self) -> bool:
@@ -94,9 +102,9 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     """
     Make subscription, purchases, add-on subscriptions, invoice and lines, all pending.
 
-    Each kind is one statement however many there are. The lines are written before the invoice,
-    whose own trigger compares its subtotal with their sum, and the number is taken as late as
-    can be: its series is held to the commit. A total of zero is paid at once.
+    However many there are, they are one statement. They are written before the invoice, whose own
+    trigger compares its subtotal with the sum of its lines, and the number is taken as late as can
+    be: its series is held to the commit. A total of zero is paid at once.
 
     :raises DomainError: what ``selection.read`` refuses
     """
@@ -106,13 +114,14 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     _add_subscription(checkout, chosen, now)
     _add_purchases(checkout, chosen, now)
     _add_add_ons(checkout, chosen, now)
-    InvoiceLineItem.objects.bulk_create(checkout.lines)
-    events.record(*_events(checkout, order, now))
+    happened = _events(checkout, order, now)
+    rows.insert(*checkout.items, *checkout.lines, *happened)
+    events.announce(*happened)
     is_free = invoice.total.amount == 0
     if is_free:
         User.objects.lock(user.pk)  # before the series: see docs/locking.md
     invoice.number = numbers.take(now=now)
-    invoice.save(force_insert=True)
+    rows.insert(invoice)
     if is_free:
         activation.settle_free(invoice=invoice, now=now)
         _reload(checkout)
@@ -137,7 +146,7 @@ def _invoice(*, user: User, chosen: Selection, now: datetime) -> Invoice:
 def _add_subscription(checkout: Checkout, chosen: Selection, now: datetime) -> None:
     checkout.invoice.subscription = chosen.live_subscription
     if chosen.plan:
-        checkout.subscription = Subscription.objects.create(
+        checkout.subscription = Subscription(
             # What an answer shows of the plan is known: it need not be read again.
             plan=Plan(id=chosen.plan.id, name=chosen.plan.name, slug=chosen.plan.slug),
             billing_period=chosen.plan.billing_period,
@@ -157,7 +166,6 @@ def _add_purchases(checkout: Checkout, chosen: Selection, now: datetime) -> None
         )
         checkout.purchases.append(purchase)
         _add_line(checkout, Line.TOKEN_BUNDLE, purchase.id, offer)
-    TokenBundlePurchase.objects.bulk_create(checkout.purchases)
 
 
 def _add_add_ons(checkout: Checkout, chosen: Selection, now: datetime) -> None:
@@ -171,7 +179,6 @@ def _add_add_ons(checkout: Checkout, chosen: Selection, now: datetime) -> None:
         )
         checkout.add_ons.append(add_on)
         _add_line(checkout, Line.ADD_ON, add_on.id, offer)
-    AddOnSubscription.objects.bulk_create(checkout.add_ons)
 
 
 def _as_sold(checkout: Checkout, offer: Offer, now: datetime) -> dict[str, Any]:

@@ -15,6 +15,11 @@ happened = Signal()
 def record(*recorded: Event) -> None:
     """Write all of them in one statement."""
     Event.objects.bulk_create(recorded)
+    announce(*recorded)
+
+
+def announce(*recorded: Event) -> None:
+    """Tell the receivers of what was written, once it is committed."""
     transaction.on_commit(lambda: _tell(recorded), robust=True)
 
 

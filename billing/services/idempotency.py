@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection
 
 from billing.models import IdempotencyRecord
+from config import rows
 from config.errors import DomainError
 
 # The lock is transactional: it is gone with the transaction, whatever becomes of the process.
@@ -94,13 +95,15 @@ def claim(*, key: Key) -> Answer | None:
 
 def keep(*, key: Key, answer: Answer, now: datetime) -> None:
     """Keep the answer, in the transaction of what it tells of."""
-    IdempotencyRecord.objects.create(
-        user_id=key.user_id,
-        key=key.text,
-        fingerprint=key.fingerprint,
-        status_code=answer.status_code,
-        body=answer.body,
-        created_at=now,
+    rows.insert(
+        IdempotencyRecord(
+            user_id=key.user_id,
+            key=key.text,
+            fingerprint=key.fingerprint,
+            status_code=answer.status_code,
+            body=answer.body,
+            created_at=now,
+        )
     )
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from catalog.money import Money
+from config.prepared import Prepared
 
 Kind = Literal["plan", "token_bundle", "add_on"]
 
@@ -24,7 +25,9 @@ _PRICE = """
           AND price.valid_from <= %(now)s
           AND (price.valid_until IS NULL OR price.valid_until > %(now)s)
 """
-_OFFERS = f"""
+_OFFERS = Prepared(
+    "offers",
+    f"""
     WITH chosen AS (
         SELECT COALESCE(
             %(currency)s::text,
@@ -47,7 +50,14 @@ _OFFERS = f"""
            price.id, price.amount, chosen.currency
       FROM catalog_addon item CROSS JOIN chosen {_PRICE.format(column="add_on_id")}
      WHERE item.id = ANY(%(add_ons)s::uuid[])
-"""  # noqa: S608 - the only thing that is put in is the name of a column, above
+""",  # noqa: S608 - the only thing that is put in is the name of a column, above
+    plan="uuid",
+    bundles="uuid[]",
+    add_ons="uuid[]",
+    currency="text",
+    default_currency="text",
+    now="timestamptz",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +112,14 @@ def read(
         ``BILLING_DEFAULT_CURRENCY``
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            _OFFERS,
-            {
-                "plan": plan_id,
-                "bundles": list(set(bundle_ids)),
-                "add_ons": list(add_on_ids),
-                "currency": currency,
-                "default_currency": settings.BILLING_DEFAULT_CURRENCY,
-                "now": now,
-            },
+        _OFFERS.execute(
+            cursor,
+            plan=plan_id,
+            bundles=list(set(bundle_ids)),
+            add_ons=list(add_on_ids),
+            currency=currency,
+            default_currency=settings.BILLING_DEFAULT_CURRENCY,
+            now=now,
         )
         offers = [_offer(row) for row in cursor.fetchall()]
     by_kind: dict[Kind, dict[UUID, Offer]] = {"plan": {}, "token_bundle": {}, "add_on": {}}

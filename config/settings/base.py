@@ -97,6 +97,8 @@ TEMPLATES = [
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 POSTGRESQL = "django.db.backends.postgresql"
+# Behind a connection pooler in transaction mode nothing can be kept between transactions.
+DATABASE_POOLED = env.bool("DATABASE_POOLED", default=False)
 
 
 def database(address: dict[str, Any]) -> dict[str, Any]:
@@ -105,17 +107,19 @@ def database(address: dict[str, Any]) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must be a PostgreSQL address: postgres://user:password@host:5432/name."
         )
+    # In seconds: a server that is gone must not hold every thread for minutes.
+    options: dict[str, Any] = {"connect_timeout": env.int("DATABASE_CONNECT_TIMEOUT", default=5)}
+    options |= address.get("OPTIONS", {})
+    if not DATABASE_POOLED:
+        # What is prepared once is planned once: by ids, for which any values are alike.
+        given = options.get("options", "")
+        options["options"] = f"{given} -c plan_cache_mode=force_generic_plan".strip()
     return {
         **address,
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=600),
         "CONN_HEALTH_CHECKS": True,
-        # A connection pooler in transaction mode cannot keep a cursor open between statements.
-        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_POOLED", default=False),
-        # In seconds: a server that is gone must not hold every thread for minutes.
-        "OPTIONS": {
-            "connect_timeout": env.int("DATABASE_CONNECT_TIMEOUT", default=5),
-            **address.get("OPTIONS", {}),
-        },
+        "DISABLE_SERVER_SIDE_CURSORS": DATABASE_POOLED,
+        "OPTIONS": options,
     }
 
 

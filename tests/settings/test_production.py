@@ -115,18 +115,25 @@ class TestProduction:
 
         assert found["HOST"] == "database.example.com"
         assert found["PORT"] == 5433
-        assert found["OPTIONS"] == {"connect_timeout": 5}
+        assert found["OPTIONS"]["connect_timeout"] == 5
         assert found["CONN_HEALTH_CHECKS"] is True
 
     def test_takes_the_options_of_the_database_from_its_address(self, settings_of):
-        url = "postgres://billing@host/billing?sslmode=require&connect_timeout=9"
+        url = (
+            "postgres://billing@host/billing?sslmode=require&connect_timeout=9&options=-c%20jit=off"
+        )
 
         found = settings_of("production", "DATABASES", **{**PRODUCTION, "DATABASE_URL": url})
 
         options = found["DATABASES"]["default"]["OPTIONS"]
-        assert options == {"connect_timeout": 9, "sslmode": "require"}
+        assert options == {
+            "connect_timeout": 9,
+            "sslmode": "require",
+            "options": "-c jit=off -c plan_cache_mode=force_generic_plan",
+        }
 
-    def test_leaves_no_cursor_open_behind_a_pooler(self, settings_of):
+    def test_keeps_nothing_in_a_connection_behind_a_pooler(self, settings_of):
         found = settings_of("production", "DATABASES", **PRODUCTION, DATABASE_POOLED="true")
 
         assert found["DATABASES"]["default"]["DISABLE_SERVER_SIDE_CURSORS"] is True
+        assert found["DATABASES"]["default"]["OPTIONS"] == {"connect_timeout": 5}
