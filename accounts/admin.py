@@ -20,12 +20,14 @@ from unfold.forms import UserChangeForm as UnfoldUserChangeForm
 from unfold.forms import UserCreationForm as UnfoldUserCreationForm
 
 from accounts.models import BillingDetails, User
-from accounts.services import accounts, details, passwords
+from accounts.services import accounts, customers, details, passwords
 from accounts.services.details import UnknownCountry
+from accounts.staff_login import admin as staff_login  # noqa: F401 - registers its own pages
 from config.errors import DomainError
 
 # Whoever could edit one of these could make themselves or a friend anything.
-RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+GIVEN = ("groups", "user_permissions")
+RIGHTS = ("is_staff", "is_superuser", *GIVEN)
 
 
 class LowerCaseEmail:
@@ -134,7 +136,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # A new e-mail is as good as a new password, so all of a staff member is out of reach.
-        if obj is not None and _is_staff(obj) and not request.user.is_superuser:
+        if obj is not None and obj.is_employed and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
 
@@ -144,9 +146,40 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def has_close_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.delete_user")
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list:
+        """A customer has no rights, and whoever cannot give them any need not read that."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or request.user.is_superuser or obj.is_employed:
+            return fieldsets
+        return [fieldset for fieldset in fieldsets if fieldset[0] != "Rights"]
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple:
         rights = () if request.user.is_superuser else RIGHTS
         return (*self.readonly_fields, *rights)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        """
+        Name the groups and permissions that were given and taken: no row's column tells them.
+
+        The form's own "Changed Groups." would not say which.
+        """
+        message = super().construct_change_message(request, form, formsets, add)
+        for name in GIVEN:
+            if name not in form.changed_data:
+                continue
+            field, before = form.fields[name], set(form.initial.get(name) or [])
+            after = set(form.cleaned_data[name])
+            noun = str(field.queryset.model._meta.verbose_name)
+            for part in message:
+                labels = part.get("changed", {}).get("fields", [])
+                part.get("changed", {})["fields"] = [one for one in labels if one != field.label]
+            for verb, rows in (("added", after - before), ("deleted", before - after)):
+                message += [
+                    {verb: {"name": noun, "object": str(row)}} for row in sorted(rows, key=str)
+                ]
+        return [part for part in message if part.get("changed", {"fields": True})["fields"]]
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list:
         return self.inlines if obj else []
@@ -174,7 +207,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     ) -> None:
         done = 0
         for user in queryset:
-            if reason := _refusal(request.user, user):
+            if reason := customers.refusal_to_change(user=user, by=request.user):
                 self.message_user(request, f"{user}: {reason}", messages.ERROR)
                 continue
             try:
@@ -186,18 +219,6 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             done += 1
         if done:
             self.message_user(request, f"Accounts made {outcome}: {done}.", messages.SUCCESS)
-
-
-def _is_staff(user: User) -> bool:
-    return user.is_staff or user.is_superuser
-
-
-def _refusal(actor: Any, user: User) -> str:
-    if user == actor:
-        return "this is you."
-    if _is_staff(user) and not actor.is_superuser:
-        return "only a superuser can change staff."
-    return ""
 
 
 admin.site.unregister(Group)

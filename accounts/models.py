@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Value
+from django.db.models.functions import Concat, Lower, Upper
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -69,6 +71,9 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"
             ),
         ]
+        indexes = [
+            GinIndex(fields=["email"], opclasses=["gin_trgm_ops"], name="user_email_part"),
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -79,9 +84,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.status in (self.Status.PENDING, self.Status.ACTIVE)
 
     @property
+    def is_employed(self) -> bool:
+        """Whoever could enter the admin, or everything in it."""
+        return self.is_staff or self.is_superuser
+
+    @property
     def role(self) -> str:
         """The API's word for what ``is_staff`` says."""
         return "admin" if self.is_staff else "user"
+
+
+# What somebody is called, for a search by part of it. The space before each word lets the index
+# find even a short one by its beginning.
+NAMES = Upper(
+    Concat(Value(" "), "first_name", Value(" "), "last_name", Value(" "), "company"),
+)
 
 
 @tracked()
@@ -104,6 +121,7 @@ class BillingDetails(models.Model):
 
     class Meta:
         verbose_name_plural = "billing details"
+        indexes = [GinIndex(OpClass(NAMES, name="gin_trgm_ops"), name="details_names_part")]
 
     def __str__(self) -> str:
         return self.company or f"{self.first_name} {self.last_name}".strip() or str(self.user_id)

@@ -16,6 +16,7 @@ from config.errors import DomainError
 MAX_DIGITS = 17  # columns are numeric(17, 3): up to 99,999,999,999,999.999
 DECIMAL_PLACES = 3  # as many as any currency in use has
 _LIMIT = Decimal(10) ** (MAX_DIGITS - DECIMAL_PLACES)
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 # Decimal itself also reads "1_000", "1e3", " 29 " and the digits of other scripts.
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -145,7 +146,9 @@ class Money:
 
     def for_people(self, locale: str = "en_US") -> str:
         """How a person reads it: ``$29.00``, ``¥2,900``."""
-        return format_currency(self.amount, self.currency, locale=locale)
+        shown = format_currency(self.amount, self.currency, locale=locale)
+        # CLDR's rule for a symbol that ends in a letter, which Babel leaves out: KWD 2.900.
+        return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", shown)
 
     def _require_same_currency(self, other: Money) -> None:
         if self.currency != other.currency:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
+from uuid import UUID
 
 import pghistory
 from django.db import models
@@ -29,3 +31,10 @@ def tracked(*, exclude: Sequence[str] = ()) -> Callable[[Tracked], Tracked]:
         )(model)
 
     return track
+
+
+@contextmanager
+def noted(*, by: UUID, reason: str) -> Iterator[None]:
+    """Keep with the history of all that is changed inside who changed it, and why."""
+    with pghistory.context(user=str(by), reason=reason):
+        yield

@@ -42,18 +42,43 @@ def _unmatched_payments() -> dict[str, Any]:
     return entry | {"link": f"{entry['link']}?status__exact=unmatched"}
 
 
+def _is_dashboard(request: HttpRequest) -> bool:
+    return request.path == str(reverse_lazy("admin:index"))
+
+
+def _dashboard() -> dict[str, Any]:
+    return {
+        "title": "Dashboard",
+        "icon": "monitoring",
+        "link": reverse_lazy("admin:index"),
+        "permission": lambda request: request.user.has_perm("billing.view_dashboard"),
+        "active": _is_dashboard,
+    }
+
+
+def _month_report() -> dict[str, Any]:
+    return {
+        "title": "Month report",
+        "icon": "summarize",
+        "link": reverse_lazy("month-report"),
+        "permission": lambda request: request.user.has_perm("billing.view_report"),
+    }
+
+
 def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
     """All entries; each carries its own question whether it may be seen."""
     return [
         {
             "title": "Billing",
             "items": [
+                _dashboard(),
                 _page("Invoices", "receipt_long", "billing.invoice"),
                 _page("Payments", "payments", "billing.payment", active=_is_list_of_other_payments),
                 _unmatched_payments(),
                 _page("Subscriptions", "autorenew", "billing.subscription"),
                 _page("Add-on subscriptions", "extension", "billing.addonsubscription"),
                 _page("Token purchases", "shopping_cart", "billing.tokenbundlepurchase"),
+                _month_report(),
             ],
         },
         {
@@ -72,5 +97,12 @@ def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
                 _page("Add-ons", "add_box", "catalog.addon"),
             ],
         },
-        {"title": "Staff", "items": [_page("Roles", "admin_panel_settings", "auth.group")]},
+        {
+            "title": "Staff",
+            "items": [
+                _page("Roles", "admin_panel_settings", "auth.group"),
+                _page("Second factors", "phonelink_lock", "otp_totp.totpdevice"),
+                _page("Failed sign-ins", "gpp_bad", "axes.accessattempt"),
+            ],
+        },
     ]

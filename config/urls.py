@@ -8,6 +8,8 @@ from config.api import django_error
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
+    path("admin/", include("accounts.staff_login.urls")),
+    path("admin/", include("billing.admin.reports")),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include("config.api")),

@@ -15,6 +15,7 @@ import time_machine
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
@@ -124,7 +125,16 @@ def webhook(api: APIClient) -> Callable[..., Any]:
 
 @pytest.fixture
 def roles(db: None) -> dict[str, Group]:
-    """The groups of staff by name, made by the migration: a test before may have emptied them."""
+    """The groups of staff by name, made by the migrations: a test before may have emptied them."""
     migration = import_module("billing.migrations.0003_roles")
-    migration.make_roles(apps, SimpleNamespace(connection=connection))
+    editor = SimpleNamespace(connection=connection)
+    migration.make_roles(apps, editor)
+    import_module("billing.migrations.0005_roles_of_the_back_office").extend_roles(apps, editor)
     return {group.name: group for group in Group.objects.filter(name__in=migration.ROLES)}
+
+
+@pytest.fixture
+def books_are_clean(transactional_db) -> Iterator[None]:
+    """After the test, every rule over the whole database holds."""
+    yield
+    call_command("verify_books")

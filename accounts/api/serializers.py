@@ -22,6 +22,13 @@ class CredentialsSerializer(serializers.Serializer):
     # No e-mail field: what cannot be an address is an unknown one, and answered alike.
     email = TextField(max_length=254)
     password = PasswordField()
+    code = TextField(
+        max_length=16,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Of the authenticator app, for staff who have set up the second factor.",
+    )
 
 
 class TokensSerializer(serializers.Serializer):

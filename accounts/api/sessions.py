@@ -22,7 +22,7 @@ from accounts.api.serializers import (
     SignedInSerializer,
     TokensSerializer,
 )
-from accounts.services import passwords, registration, sessions
+from accounts.services import entry, passwords, registration, sessions
 from config.schema import ErrorSerializer
 
 
@@ -60,13 +60,15 @@ class Login(PublicView):
             200: SignedInSerializer,
             400: NotSignedInSerializer,
             401: NotSignedInSerializer,
+            429: NotSignedInSerializer,
         },
     )
     def post(self, request: Request) -> Response:
         """Sign in. An unknown e-mail, a wrong password and a suspended account look alike."""
         given = _checked(CredentialsSerializer, request)
+        code = given.pop("code")
         user = authenticate(request, **given)
-        tokens = sessions.sign_in(user=user, password=given["password"], now=timezone.now())
+        tokens = entry.enter(user=user, password=given["password"], code=code, now=timezone.now())
         return Response(SignedInSerializer(tokens).data)
 
 

@@ -8,6 +8,7 @@ from accounts.api.sessions import (
     Register,
     ResetPassword,
 )
+from accounts.api.staff_users import StaffUserViewSet
 from accounts.api.user import ChangePassword, Details, Profile
 
 urlpatterns = [
@@ -17,6 +18,10 @@ urlpatterns = [
     path("auth/logout", Logout.as_view()),
     path("auth/forgot-password", ForgotPassword.as_view()),
     path("auth/reset-password", ResetPassword.as_view()),
+    path("admin/users", StaffUserViewSet.as_view({"get": "list", "post": "create"})),
+    path("admin/users/<str:pk>", StaffUserViewSet.as_view({"get": "retrieve", "put": "update"})),
+    path("admin/users/<str:pk>/suspend", StaffUserViewSet.as_view({"post": "suspend"})),
+    path("admin/users/<str:pk>/activate", StaffUserViewSet.as_view({"post": "activate"})),
     path("user/profile", Profile.as_view()),
     path("user/details", Details.as_view()),
     path("user/change-password", ChangePassword.as_view()),

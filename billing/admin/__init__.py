@@ -1,5 +1,10 @@
 """What was sold, owed, paid and used, to look at. Money rows are changed by services alone."""
 
+from billing.admin import (
+    catalogue_history,  # noqa: F401 - registers the catalogue's pages anew
+    dashboard,
+)
+from billing.admin.customers import CustomerAdmin
 from billing.admin.events import EventAdmin
 from billing.admin.invoices import InvoiceAdmin
 from billing.admin.payments import PaymentAdmin
@@ -9,10 +14,12 @@ from billing.admin.tokens import TokenAccountAdmin
 
 __all__ = [
     "AddOnSubscriptionAdmin",
+    "CustomerAdmin",
     "EventAdmin",
     "InvoiceAdmin",
     "PaymentAdmin",
     "SubscriptionAdmin",
     "TokenAccountAdmin",
     "TokenBundlePurchaseAdmin",
+    "dashboard",
 ]

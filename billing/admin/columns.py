@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from django.contrib import admin
@@ -9,11 +10,14 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
 from unfold.utils import display_for_label
 
-from billing.models import Invoice
+from accounts.models import User
+from billing.models import Invoice, Payment
 from catalog.models import Price
 from catalog.money import Money
 
@@ -30,11 +34,16 @@ _COLOURS = {
     "paused": "warning",
     "failed": "danger",
     "unmatched": "danger",
+    "suspended": "danger",
 }  # what is over, cancelled or expired, stays grey
 
 
 def money(amount: Decimal, currency: str) -> str:
     return Money(amount, currency).for_people()
+
+
+def moment(at: datetime | None) -> str:
+    return localize(template_localtime(at)) if at else NOTHING
 
 
 def status_label(row: models.Model) -> SafeString:
@@ -51,6 +60,24 @@ def invoice_link(invoice: Invoice) -> SafeString:
         '<a class="text-link whitespace-nowrap" href="{}">{}</a>',
         reverse("admin:billing_invoice_change", args=[invoice.pk]),
         invoice.number,
+    )
+
+
+def customer_link(user: User) -> SafeString:
+    """Their e-mail, as a link to their page."""
+    return format_html(
+        '<a class="text-link" href="{}">{}</a>',
+        reverse("admin:accounts_user_change", args=[user.pk]),
+        user.email,
+    )
+
+
+def payment_link(payment: Payment) -> SafeString:
+    """Its reference, as a link to its page."""
+    return format_html(
+        '<a class="text-link" href="{}">{}</a>',
+        reverse("admin:billing_payment_change", args=[payment.pk]),
+        payment.reference,
     )
 
 

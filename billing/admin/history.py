@@ -1,58 +1,73 @@
-"""What a row was before, until when, and which member of staff changed it."""
+"""On the page of a row: what was changed, by whom and why."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Case, OuterRef, QuerySet, Subquery, UUIDField, When
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.formats import localize
+from django.utils.safestring import SafeString
 from django.utils.timezone import template_localtime
 
-from accounts.models import User
-from billing.admin.columns import NOTHING, status_label
-from billing.admin.read_only import ReadOnlyInline
+from billing.admin import changes
+from billing.admin.columns import NOTHING
+from billing.admin.read_only import PagedFormSet, ReadOnlyInline
 
-_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+COLUMNS = ("at", "by", "what", "why")
+
+
+class HistoryFormSet(PagedFormSet):
+    """Puts what was changed beside each earlier state."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = list(self._queryset)
+        start = self.page.start_index() - 1
+        newer = self.instance
+        if start > 0:  # what came after the first of this page is the last of the page before
+            newer = self.paginator.object_list[start - 1]
+        compared = changes.compare(rows, {self.instance.pk: newer})
+        for row, change in zip(rows, compared, strict=True):
+            row.change = change
+        self._queryset = rows
 
 
 class HistoryInline(ReadOnlyInline):
     """Goes with the row: whoever may see that may see what it was."""
 
     fk_name = "pgh_obj"
+    formset = HistoryFormSet
     ordering = ("-pgh_id",)
     per_page = 20
-    verbose_name_plural = "earlier states"
+    verbose_name_plural = "history"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        # Any program may note any "user"; only an account's id is looked up.
-        changed_by_pk = Case(
-            When(noted_user__regex=_UUID, then=Cast("noted_user", UUIDField())),
-            output_field=UUIDField(),
-        )
-        by = User.objects.filter(pk=OuterRef("changed_by_pk"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(noted_user=KeyTextTransform("user", "pgh_context__metadata"))
-            .annotate(changed_by_pk=changed_by_pk)
-            .annotate(changed_by_email=Subquery(by.values("email")))
-        )
+        return changes.noted(super().get_queryset(request))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return COLUMNS
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return COLUMNS
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.admin_site.get_model_admin(self.parent_model).has_view_permission(request, obj)
 
-    @admin.display(description="status")
-    def shown_status(self, row: Any) -> str:
-        return status_label(row)
-
-    @admin.display(description="until")
-    def until(self, row: Any) -> str:
+    @admin.display(description="when")
+    def at(self, row: Any) -> str:
         return localize(template_localtime(row.pgh_created_at))
 
-    @admin.display(description="changed by")
-    def changed_by(self, row: Any) -> str:
-        return row.changed_by_email or NOTHING
+    @admin.display(description="who")
+    def by(self, row: Any) -> str:
+        return row.change.by or NOTHING
+
+    @admin.display(description="what changed")
+    def what(self, row: Any) -> SafeString:
+        return render_to_string("admin/billing/change.html", {"change": row.change})
+
+    @admin.display(description="why")
+    def why(self, row: Any) -> str:
+        return row.change.reason or NOTHING

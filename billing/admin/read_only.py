@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import PaginationInlineFormSet
 
 from billing.admin.columns import NOTHING
+from billing.admin.history_page import HistoryPage
 
 
 class ReadOnly:
@@ -27,7 +28,7 @@ class ReadOnly:
         return False
 
 
-class ReadOnlyAdmin(ReadOnly, ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, HistoryPage, ModelAdmin):
     ordering = ("-id",)
     list_per_page = 50
     empty_value_display = NOTHING
@@ -41,7 +42,7 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Without the button to the log of edits in the admin: there are none."""
+        """Without the button to the history: it is on the page itself."""
         context = {"show_history": False} | (extra_context or {})
         return super().changeform_view(request, object_id, form_url, context)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from billing.admin.columns import NOTHING, CurrencyFilter, invoice_link, money, status_label
 from billing.admin.history import HistoryInline
+from billing.admin.lists_behind import MovementFilter, RunningFilter
 from billing.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
+from billing.admin.steps import Step, Steps
+from billing.admin.subscription_steps import STEPS
 from billing.models import AddOnSubscription, Invoice, Subscription
+from billing.models.subscription import SubscriptionStatus
 
 
 class PeriodColumns:
@@ -84,8 +89,13 @@ class PeriodOfUseAdmin(PeriodColumns, ReadOnlyAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(PeriodOfUseAdmin):
-    list_filter = ("status", "plan", "billing_period", CurrencyFilter, "created_at")
+class SubscriptionAdmin(Steps, PeriodOfUseAdmin):
+    steps = STEPS
+    list_filter = ("status", "plan", "billing_period", CurrencyFilter) + (
+        RunningFilter,
+        MovementFilter,
+        "created_at",
+    )
     list_select_related = ("user",)
     inlines = (AddOnInline, InvoiceInline, SubscriptionHistoryInline)
     fieldsets = (
@@ -95,6 +105,13 @@ class SubscriptionAdmin(PeriodOfUseAdmin):
         ("Cancelled", {"fields": (("cancelled_at", "cancel_reason"), "id")}),
     )
 
+    def may_take(self, request: HttpRequest, step: Step, row: Subscription) -> bool:
+        """To bring an unpaid one to life is to take a payment."""
+        takes_payment = step.name == "activate" and row.status == SubscriptionStatus.PENDING
+        if takes_payment and not request.user.has_perm("billing.take_payment"):
+            return False
+        return super().may_take(request, step, row)
+
     @admin.display(description="changes to, at the next period")
     def next_plan(self, subscription: Subscription) -> str:
         # Its name only: support may not open the catalogue.
@@ -103,7 +120,10 @@ class SubscriptionAdmin(PeriodOfUseAdmin):
 
 @admin.register(AddOnSubscription)
 class AddOnSubscriptionAdmin(PeriodOfUseAdmin):
-    list_filter = ("status", "add_on", "billing_period", CurrencyFilter, "created_at")
+    list_filter = ("status", "add_on", "billing_period", CurrencyFilter) + (
+        RunningFilter,
+        "created_at",
+    )
     list_select_related = ("user",)
     inlines = (AddOnSubscriptionHistoryInline,)
     fieldsets = (

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from billing.admin.lists_behind import UsedFilter
 from billing.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
 from billing.models import TokenAccount, TokenTransaction
 
@@ -49,7 +50,7 @@ class TransactionInline(ReadOnlyInline):
 class TokenAccountAdmin(ReadOnlyAdmin):
     ordering = ("-user_id",)
     list_display = ("customer", "shown_balance", "transactions")
-    list_filter = (BalanceFilter,)
+    list_filter = (BalanceFilter, UsedFilter)
     list_select_related = ("user",)
     search_fields = ("user__email", "user__id__exact")
     search_help_text = "Customer’s e-mail or id"

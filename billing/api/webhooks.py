@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.authentication import SessionTokenAuthentication
+from accounts.services import second_factor
 from billing.services import payments
 from catalog.money import DECIMAL_PLACES, MAX_DIGITS, Money
 from config.schema import ErrorSerializer
@@ -68,7 +69,10 @@ class MayTakePayments(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth == SIGNED:
             return True
-        return request.user.is_staff and request.user.has_perm("billing.take_payment")
+        if not (request.user.is_staff and request.user.has_perm("billing.take_payment")):
+            return False
+        second_factor.require_set_up(user=request.user)
+        return True
 
 
 class PaymentNoticeSerializer(serializers.Serializer):

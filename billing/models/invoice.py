@@ -85,6 +85,7 @@ class Invoice(models.Model):
     invoiced_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
 
     objects = LockingQuerySet.as_manager()
 
@@ -93,6 +94,9 @@ class Invoice(models.Model):
         permissions = [
             ("void_invoice", "Can void invoices"),
             ("refund_invoice", "Can refund invoices"),
+            ("send_invoice", "Can send invoices by mail"),
+            ("view_dashboard", "Can see how the business stands"),
+            ("view_report", "Can see and export the reports"),
         ]
         indexes = [models.Index(fields=["user", "-id"], name="invoice_user_newest")]
         constraints = [
@@ -106,6 +110,11 @@ class Invoice(models.Model):
             models.CheckConstraint(
                 condition=~Q(status__in=["paid", "refunded"]) | Q(paid_at__isnull=False),
                 name="invoice_paid_has_moment",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="cancelled", cancelled_at__isnull=False)
+                | ~Q(status="cancelled") & Q(cancelled_at=None),
+                name="invoice_cancelled_has_moment",
             ),
         ]
         triggers = [

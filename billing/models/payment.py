@@ -48,6 +48,8 @@ class Payment(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices)
     unmatched_reason = models.CharField(max_length=50, blank=True)
     received_at = models.DateTimeField(default=timezone.now)
+    refund_reference = models.CharField(max_length=255, blank=True)
+    refunded_at = models.DateTimeField(null=True, blank=True)
 
     objects = LockingQuerySet.as_manager()
 
@@ -69,6 +71,11 @@ class Payment(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="unmatched") | ~Q(unmatched_reason=""),
                 name="payment_unmatched_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="refunded", refunded_at__isnull=False)
+                | ~Q(status="refunded") & Q(refunded_at=None),
+                name="payment_refunded_has_moment",
             ),
         ]
         triggers = [

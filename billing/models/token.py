@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from config.locking import LockingQuerySet
+
 
 class TokenAccount(models.Model):
     """
@@ -26,6 +28,8 @@ class TokenAccount(models.Model):
     )
     balance = models.BigIntegerField(default=0)
     last_sequence = models.BigIntegerField(default=0)
+
+    objects = LockingQuerySet.as_manager()
 
     class Meta:
         permissions = [("adjust_tokens", "Can grant and take tokens")]

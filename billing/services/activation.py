@@ -51,7 +51,7 @@ def settle(*, invoice: Invoice, method: str, reference: str, now: datetime) -> N
     the later one sees the subscription of the earlier one, and replaces it.
     """
     if invoice.subscription_id:
-        now = _not_before_what_stands(invoice, now)
+        now = not_before_what_stands(invoice, now)
     invoice.status = Invoice.Status.PAID
     invoice.paid_at = now
     invoice.payment_method = method
@@ -80,7 +80,7 @@ def is_possible(*, invoice: Invoice, now: datetime) -> bool:
 def end_add_ons(*, subscription_ids: list[UUID], reason: str, now: datetime) -> None:
     """End at once what runs with subscriptions that end at once."""
     AddOnSubscription.objects.filter(subscription_id__in=subscription_ids).running(now).update(
-        **_ended(reason, now)
+        **ended(reason, now)
     )
 
 
@@ -105,7 +105,7 @@ def _supersede(new: Subscription, now: datetime) -> list[Event]:
     if not replaced:
         return []
     end_add_ons(subscription_ids=replaced, reason="superseded", now=now)
-    Subscription.objects.filter(pk__in=replaced).update(paused_at=None, **_ended("superseded", now))
+    Subscription.objects.filter(pk__in=replaced).update(paused_at=None, **ended("superseded", now))
     return [
         Event(
             name="subscription.cancelled",
@@ -118,7 +118,7 @@ def _supersede(new: Subscription, now: datetime) -> list[Event]:
     ]
 
 
-def _ended(reason: str, now: datetime) -> dict[str, Any]:
+def ended(reason: str, now: datetime) -> dict[str, Any]:
     return {
         "status": SubscriptionStatus.CANCELLED,
         "cancelled_at": now,
@@ -132,7 +132,7 @@ def _ended(reason: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _not_before_what_stands(invoice: Invoice, now: datetime) -> datetime:
+def not_before_what_stands(invoice: Invoice, now: datetime) -> datetime:
     """
     Whoever waited for the lock may have read the clock before what was done meanwhile: nothing may
     end before it began, nor an add-on after its subscription.

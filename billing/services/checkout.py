@@ -34,6 +34,7 @@ from config.errors import DomainError
 logger = logging.getLogger(__name__)
 
 Line = InvoiceLineItem.Type
+ITEM_IS_GONE = "An item was taken out of the catalogue meanwhile."
 
 
 class ItemWithdrawn(DomainError):
@@ -60,6 +61,13 @@ class Checkout:
     @property
     def is_paid(self) -> bool:
         return self.invoice.status == Invoice.Status.PAID
+
+
+def is_of_missing_item(failure: Exception) -> bool:
+    """Foreign keys are checked at the commit: staff may delete an unsold item until then."""
+    return isinstance(failure, IntegrityError) and isinstance(
+        failure.__cause__, ForeignKeyViolation
+    )
 
 
 def place(
@@ -90,8 +98,8 @@ def place(
     except Exception as failure:
         if key and idempotency.is_conflict(failure):
             return _first_answer(key)
-        if _is_missing_item(failure):
-            failure = ItemWithdrawn("An item was taken out of the catalogue meanwhile.")
+        if is_of_missing_item(failure):
+            failure = ItemWithdrawn(ITEM_IS_GONE)
         if not isinstance(failure, idempotency.IdempotencyRefusal):
             _record_failure(failure, user=user, order=order, now=now)
         raise failure
@@ -243,13 +251,6 @@ def _first_answer(key: idempotency.Key) -> idempotency.Answer:
     before = idempotency.claim(key=key)
     assert before  # noqa: S101 - the unique constraint has just said that it is there
     return before
-
-
-def _is_missing_item(failure: Exception) -> bool:
-    """Foreign keys are checked at the commit: staff may delete an unsold item until then."""
-    return isinstance(failure, IntegrityError) and isinstance(
-        failure.__cause__, ForeignKeyViolation
-    )
 
 
 def _record_failure(failure: Exception, *, user: User, order: Order, now: datetime) -> None:

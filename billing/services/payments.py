@@ -7,15 +7,18 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import Case, QuerySet, Sum, When
 
 from accounts.models import User
 from billing.models import Event, Invoice, InvoiceLineItem, Payment, TokenBundlePurchase
 from billing.services import activation, events
+from billing.services.invoices import require_reason
 from catalog.money import Money
+from config import history
 from config.errors import DomainError
 
 Line = InvoiceLineItem.Type
+BY_HAND = "manual"  # the provider of what staff take
 
 
 class InvalidPaymentAmount(DomainError):
@@ -25,6 +28,18 @@ class InvalidPaymentAmount(DomainError):
 class PaymentReferenceConflict(DomainError):
     code = "payment_reference_conflict"
     http_status = 409
+
+
+class PaymentNotUnmatched(DomainError):
+    code = "payment_not_unmatched"
+
+
+class PaymentInFuture(DomainError):
+    code = "payment_in_future"
+
+
+class PaymentReferenceMissing(DomainError):
+    code = "payment_reference_missing"
 
 
 class PaymentUnmatched(DomainError):
@@ -118,13 +133,107 @@ def capture(*, notice: Notice, now: datetime) -> Receipt:
     """
     if notice.money.amount <= 0:
         raise InvalidPaymentAmount("amount: a payment must be more than zero.")
-    payment = _settle(notice, now)
+    payment = _settle(notice, received_at=now, now=now)
     if payment.invoice_id is None:
         refusal = UNMATCHED[payment.unmatched_reason]
         raise refusal(
             f"{refusal.sentence} The payment is kept for resolution.", payment_id=str(payment.id)
         )
     return receipt(invoice_id=payment.invoice_id, payment=payment)
+
+
+def mark_paid(
+    *,
+    invoice: Invoice,
+    reference: str,
+    method: str,
+    received_at: datetime,
+    by: User,
+    reason: str,
+    now: datetime,
+) -> Receipt:
+    """
+    Take a payment that somebody of staff has seen arrive, of the invoice's total.
+
+    The same reference again does nothing and gives the same receipt. What cannot be paid is
+    refused and nothing is kept: no money came by a clerk's mistake. Not to be called inside a
+    transaction, as ``capture`` is not.
+
+    :param reference: of the transfer, unique among those taken by hand
+    :param received_at: when the money was there, by the bank's statement; its subscription runs
+        from ``now`` all the same
+    :raises PaymentUnmatched: if the invoice is not to be paid; nothing is kept
+    :raises PaymentReferenceConflict: if the reference is of another payment
+    :raises PaymentReferenceMissing: without a reference
+    :raises PaymentInFuture: if ``received_at`` is after ``now``
+    :raises ReasonMissing: without a reason
+    """
+    require_reason(reason)
+    if not reference.strip():
+        raise PaymentReferenceMissing("payment_reference: Name the transfer.")
+    if received_at > now:
+        raise PaymentInFuture("The day on which the money arrived lies in the future.")
+    notice = Notice(
+        provider=BY_HAND,
+        reference=reference,
+        invoice_reference=str(invoice.pk),
+        money=invoice.total,
+        method=method,
+    )
+    with history.noted(by=by.pk, reason=reason):
+        payment = _settle(notice, received_at=received_at, now=now, note=_note(by, reason))
+    return receipt(invoice_id=invoice.pk, payment=payment)
+
+
+@transaction.atomic
+def assign(*, payment: Payment, invoice: Invoice, by: User, reason: str, now: datetime) -> Receipt:
+    """
+    Let an unmatched payment pay an invoice of its amount. Again: the same receipt.
+
+    :raises PaymentNotUnmatched: if it paid another one, or was sent back
+    :raises PaymentUnmatched: if it does not fit this one either; nothing changes
+    :raises ReasonMissing: without a reason
+    """
+    require_reason(reason)
+    with history.noted(by=by.pk, reason=reason):
+        locked = Invoice.objects.lock(invoice.pk)
+        User.objects.lock(locked.user_id)
+        payment = Payment.objects.lock(payment.pk)
+        if payment.status == Payment.Status.CAPTURED and payment.invoice_id == locked.pk:
+            return receipt(invoice_id=locked.pk, payment=payment)
+        if payment.status != Payment.Status.UNMATCHED:
+            raise PaymentNotUnmatched(
+                f"A payment that is {payment.status} cannot be assigned.", status=payment.status
+            )
+        if refusal := _refusal(locked, payment.money, now):
+            raise refusal(refusal.sentence)
+        payment.status = Payment.Status.CAPTURED
+        payment.invoice = locked
+        payment.user_id = locked.user_id
+        payment.unmatched_reason = ""
+        payment.save(update_fields=["status", "invoice", "user", "unmatched_reason"])
+        note = {"invoice_id": str(locked.pk), **_note(by, reason)}
+        events.record(_payment_event("payment.assigned", payment, now, note))
+        activation.settle(
+            invoice=locked, method=payment.method, reference=payment.reference, now=now
+        )
+        return receipt(invoice_id=locked.pk, payment=payment)
+
+
+def candidates(*, payment: Payment) -> QuerySet[Invoice]:
+    """
+    Invoices still to be paid, of an unmatched payment's amount and currency: its customer's
+    first, then the newest.
+    """
+    return (
+        Invoice.objects.filter(
+            status__in=(Invoice.Status.PENDING, Invoice.Status.FAILED),
+            currency=payment.currency,
+            total_amount=payment.amount,
+        )
+        .alias(is_of_another=Case(When(user_id=payment.user_id, then=0), default=1))
+        .order_by("is_of_another", "-id")
+    )
 
 
 def receipt(*, invoice_id: UUID, payment: Payment) -> Receipt:
@@ -143,13 +252,21 @@ def receipt(*, invoice_id: UUID, payment: Payment) -> Receipt:
 
 
 @transaction.atomic(durable=True)
-def _settle(notice: Notice, now: datetime) -> Payment:
-    """Lock, check, write: the payment as it stands at the end, matched or not."""
+def _settle(
+    notice: Notice, *, received_at: datetime, now: datetime, note: dict[str, str] | None = None
+) -> Payment:
+    """
+    Lock, check, write: the payment as it stands at the end, matched or not.
+
+    :param note: who of staff takes it, and why; of them nothing unmatched is kept
+    """
     invoice = _lock_invoice(notice.invoice_reference)
     before = _find(notice)
     if before:
         return before
-    refusal = _refusal(invoice, notice, now)
+    refusal = _refusal(invoice, notice.money, now)
+    if refusal and note:
+        raise refusal(refusal.sentence)
     payment = Payment(
         provider=notice.provider,
         reference=notice.reference,
@@ -158,7 +275,7 @@ def _settle(notice: Notice, now: datetime) -> Payment:
         user_id=invoice.user_id if invoice else None,
         amount=notice.money.amount,
         currency=notice.money.currency,
-        received_at=now,
+        received_at=received_at,
         status=Payment.Status.UNMATCHED if refusal else Payment.Status.CAPTURED,
         unmatched_reason=refusal.code if refusal else "",
         invoice=None if refusal else invoice,
@@ -172,7 +289,7 @@ def _settle(notice: Notice, now: datetime) -> Payment:
         if before is None:
             raise
         return before
-    events.record(_payment_event(payment, now))
+    events.record(_payment_event(f"payment.{payment.status}", payment, now, note or {}))
     if invoice and not refusal:
         activation.settle(
             invoice=invoice, method=notice.method, reference=notice.reference, now=now
@@ -209,25 +326,27 @@ def _find(notice: Notice) -> Payment | None:
     return payment
 
 
-def _refusal(
-    invoice: Invoice | None, notice: Notice, now: datetime
-) -> type[PaymentUnmatched] | None:
+def _refusal(invoice: Invoice | None, money: Money, now: datetime) -> type[PaymentUnmatched] | None:
     if invoice is None:
         return InvoiceNotFound
     if not invoice.is_payable:
         return _NOT_PAYABLE[Invoice.Status(invoice.status)]
-    if notice.money.currency != invoice.currency:
+    if money.currency != invoice.currency:
         return WrongCurrency
-    if notice.money != invoice.total:
+    if money != invoice.total:
         return WrongAmount
     if not activation.is_possible(invoice=invoice, now=now):
         return SubscriptionEnded
     return None
 
 
-def _payment_event(payment: Payment, now: datetime) -> Event:
+def _note(by: User, reason: str) -> dict[str, str]:
+    return {"by": str(by.pk), "note": reason}
+
+
+def _payment_event(name: str, payment: Payment, now: datetime, note: dict[str, str]) -> Event:
     return Event(
-        name=f"payment.{payment.status}",
+        name=name,
         user_id=payment.user_id,
         subject_id=payment.id,
         payload={
@@ -236,6 +355,7 @@ def _payment_event(payment: Payment, now: datetime) -> Event:
             "amount": str(payment.money),
             "currency": payment.currency,
             "reason": payment.unmatched_reason,
+            **note,
         },
         created_at=now,
     )

@@ -1,50 +1,70 @@
-"""What customers do with a subscription: cancel, pause, resume. See docs/billing-rules.md."""
+"""Cancel, pause, resume: by the customer, or by staff for them. See docs/billing-rules.md."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, Max, Value
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from billing.models import AddOnSubscription, Event, Invoice, Subscription, TokenBundlePurchase
+from billing.models import AddOnSubscription, Event, Invoice, Subscription
 from billing.models.subscription import SubscriptionStatus
-from billing.services import activation, events
+from billing.services import activation, events, invoices
 from config.errors import DomainError
 
 Status = SubscriptionStatus
+# What stands in ``cancel_reason``.
+BY_CUSTOMER = "customer"
+BY_STAFF = "staff"
 
 
 class SubscriptionStateForbids(DomainError):
     code = "subscription_state_forbids"
 
 
-def cancel(*, subscription: Subscription, now: datetime) -> Subscription:
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who of staff does it for the customer, and why in their own words."""
+
+    by: UUID
+    note: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"reason": BY_STAFF, "by": str(self.by), "note": self.note}
+
+
+def cancel(
+    *, subscription: Subscription, author: Author | None = None, now: datetime
+) -> Subscription:
     """
     Cancel: it runs on to the end of what is paid for; one that never ends, ends now.
 
     A paused one is resumed first, so that the paused time is not lost. One that was never paid
     is given up with its whole checkout: the invoice, bundles and add-ons are cancelled too.
 
+    :param author: None is the customer
     :raises SubscriptionStateForbids: if it has ended or is cancelled already
     """
     with transaction.atomic():
         subscription = _lock(subscription)
         if subscription.status == Status.PENDING:
-            return _give_up(subscription, now)
+            return _give_up(subscription, author, now)
         _require(subscription, (Status.TRIALING, Status.ACTIVE, Status.PAUSED), "cancelled")
+        now = not_before_what_stands(subscription, now)
         if subscription.status == Status.PAUSED:
             _prolong(subscription, now)
+        reason = _reason(author)
         subscription.status = Status.CANCELLED
         subscription.cancelled_at = now
-        subscription.cancel_reason = "customer"
+        subscription.cancel_reason = reason
         if subscription.expires_at is None:
             subscription.expires_at = now
-            activation.end_add_ons(subscription_ids=[subscription.pk], reason="customer", now=now)
-        _save(subscription, "subscription.cancelled", now)
+            activation.end_add_ons(subscription_ids=[subscription.pk], reason=reason, now=now)
+        _save(subscription, "subscription.cancelled", author, now)
         return subscription
 
 
@@ -59,27 +79,42 @@ def pause(*, subscription: Subscription, now: datetime) -> Subscription:
         _require(subscription, (Status.ACTIVE,), "paused")
         if not subscription.is_running_at(now):
             raise SubscriptionStateForbids("A subscription whose time is over cannot be paused.")
+        now = not_before_what_stands(subscription, now)
         subscription.status = Status.PAUSED
         subscription.paused_at = now
         AddOnSubscription.objects.filter(subscription=subscription, status=Status.ACTIVE).running(
             now
         ).update(status=Status.PAUSED)
-        _save(subscription, "subscription.paused", now)
+        _save(subscription, "subscription.paused", None, now)
         return subscription
 
 
-def resume(*, subscription: Subscription, now: datetime) -> Subscription:
+def resume(
+    *, subscription: Subscription, author: Author | None = None, now: datetime
+) -> Subscription:
     """
     Go on: the period is as much longer as the pause was, for the add-ons too.
 
+    :param author: None is the customer
     :raises SubscriptionStateForbids: if it is not paused
     """
     with transaction.atomic():
         subscription = _lock(subscription)
         _require(subscription, (Status.PAUSED,), "resumed")
+        now = not_before_what_stands(subscription, now)
         _prolong(subscription, now)
-        _save(subscription, "subscription.resumed", now)
+        _save(subscription, "subscription.resumed", author, now)
         return subscription
+
+
+def not_before_what_stands(subscription: Subscription, now: datetime) -> datetime:
+    """
+    Whoever waited for the locks may have read the clock before what was done meanwhile: nothing
+    ends before it began, and no pause before it.
+    """
+    begun = subscription.add_ons.aggregate(last=Max("started_at"))["last"]
+    stand = (subscription.started_at, subscription.paused_at, begun)
+    return max([now, *(moment for moment in stand if moment)])
 
 
 def _lock(subscription: Subscription) -> Subscription:
@@ -126,30 +161,32 @@ def _prolong(subscription: Subscription, now: datetime) -> None:
     subscription.paused_at = None
 
 
-def _give_up(subscription: Subscription, now: datetime) -> Subscription:
-    ids = _unpaid_invoices(subscription)
-    TokenBundlePurchase.objects.filter(invoice__in=ids).update(
-        status=TokenBundlePurchase.Status.CANCELLED
+def _give_up(subscription: Subscription, author: Author | None, now: datetime) -> Subscription:
+    invoices.give_up(
+        invoice_ids=_unpaid_invoices(subscription),
+        subscription=subscription,
+        reason=_reason(author),
+        by=author.by if author else None,
+        note=author.note if author else "",
+        now=now,
     )
-    AddOnSubscription.objects.filter(invoice__in=ids).update(
-        status=Status.CANCELLED, cancelled_at=now, cancel_reason="customer"
-    )
-    Invoice.objects.filter(pk__in=ids).update(status=Invoice.Status.CANCELLED)
-    subscription.status = Status.CANCELLED
-    subscription.cancelled_at = now
-    subscription.cancel_reason = "customer"
-    _save(subscription, "subscription.cancelled", now)
     return subscription
 
 
-def _save(subscription: Subscription, event: str, now: datetime) -> None:
+def _reason(author: Author | None) -> str:
+    return BY_STAFF if author else BY_CUSTOMER
+
+
+def _save(
+    subscription: Subscription, event: str, author: Author | None, now: datetime
+) -> None:
     subscription.save()
     events.record(
         Event(
             name=event,
             user_id=subscription.user_id,
             subject_id=subscription.pk,
-            payload={"status": subscription.status},
+            payload={"status": subscription.status, **(author.as_json() if author else {})},
             created_at=now,
         )
     )

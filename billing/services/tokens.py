@@ -109,7 +109,13 @@ def credit(
 
 
 def spend(
-    *, user_id: UUID, amount: int, reference: str, description: str = "", now: datetime
+    *,
+    user_id: UUID,
+    amount: int,
+    reference: str,
+    description: str = "",
+    transaction_type: str = Type.USAGE,
+    now: datetime,
 ) -> TokenTransaction:
     """
     Take tokens out of a customer's account. The same reference again takes nothing more.
@@ -129,14 +135,14 @@ def spend(
                     sequence=sequence,
                     amount=-amount,
                     balance_after=balance,
-                    transaction_type=Type.USAGE,
+                    transaction_type=transaction_type,
                     reference_id=reference,
                     description=description,
                     created_at=now,
                 )
     except IntegrityError as error:
         _require_reference_conflict(error)
-    return _spent_before(user_id=user_id, amount=amount, reference=reference)
+    return _spent_before(user_id, amount, reference, transaction_type)
 
 
 def balance_of(*, user_id: UUID) -> int:
@@ -145,9 +151,11 @@ def balance_of(*, user_id: UUID) -> int:
     return account.balance if account else 0
 
 
-def _spent_before(*, user_id: UUID, amount: int, reference: str) -> TokenTransaction:
+def _spent_before(
+    user_id: UUID, amount: int, reference: str, transaction_type: str
+) -> TokenTransaction:
     before = TokenTransaction.objects.filter(
-        account_id=user_id, transaction_type=Type.USAGE, reference_id=reference
+        account_id=user_id, transaction_type=transaction_type, reference_id=reference
     ).first()
     if before is None:
         balance = balance_of(user_id=user_id)

@@ -8,20 +8,23 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import EmptyFieldListFilter
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
 
+from catalog.admin.duplicates import DuplicateForm
 from catalog.admin.fields import StorableJSONField, currency_field
 from catalog.admin.prices import PriceInline, price_history
 from catalog.models import AddOn, Item, Plan, TokenBundle
-from catalog.services import items, prices
+from catalog.services import editing, items, prices
 from config.errors import DomainError
-
-ROUTES_BESIDE_SLUGS = frozenset({"addons"})  # /tarif-plans/addons is another list
 
 
 class ItemForm(forms.ModelForm):
@@ -35,7 +38,7 @@ class ItemForm(forms.ModelForm):
 class PlanForm(ItemForm):
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
-        if slug in ROUTES_BESIDE_SLUGS:
+        if slug in editing.TAKEN_BY_THE_API:
             raise forms.ValidationError(f"“{slug}” is an address of the API: choose another slug.")
         return slug
 
@@ -49,6 +52,7 @@ class ItemAdmin(ModelAdmin):
     readonly_fields = ("archived_at", "created_at", "updated_at", "past_and_scheduled_prices")
     actions = ("activate", "deactivate", "archive", "restore")
     warn_unsaved_form = True
+    actions_detail = ("duplicate",)
 
     sale_fields = ("is_active", "archived_at", "default_currency", "sort_order")
     own_fields: tuple[str, ...] = ()
@@ -161,6 +165,74 @@ class ItemAdmin(ModelAdmin):
                 f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change",
                 object_id,
             )
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """Of what cannot be deleted, say what can be done instead."""
+        item = context["object"]
+        context["offers_archive"] = bool(
+            context.get("protected")
+            and item.archived_at is None
+            and self.has_change_permission(request, item)
+        )
+        return super().render_delete_form(request, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        return [
+            path(
+                "<path:object_id>/archive/",
+                self.admin_site.admin_view(self.archive_view),
+                name=f"{name}_archive",
+            ),
+            *super().get_urls(),
+        ]
+
+    def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the page of a refused deletion offers; only by a form."""
+        item = self.get_object(request, object_id)
+        if item is None or not self.has_change_permission(request, item):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        items.archive(item=item, now=timezone.now())
+        self.log_change(request, item, "Archived.")
+        self.message_user(request, f"“{item}” is archived.", messages.SUCCESS)
+        return redirect(self._page_of(item))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list:
+        buttons = super().get_actions_detail(request, object_id)
+        return buttons if self.has_add_permission(request) else []
+
+    @action(description="Duplicate", url_path="duplicate", icon="content_copy")
+    def duplicate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for the new name and slug, then make another one like it, off sale at first."""
+        item = super().get_object(request, object_id)
+        if item is None or not (
+            self.has_add_permission(request) and self.has_view_permission(request, item)
+        ):
+            raise PermissionDenied
+        form = DuplicateForm(request.POST or None, item=item)
+        if request.method == "POST" and form.is_valid():
+            try:
+                made = items.duplicate(item=item, **form.cleaned_data, now=timezone.now())
+            except DomainError as refusal:  # somebody else has just taken the slug
+                form.add_error(None, refusal.message)
+            else:
+                self.log_addition(request, made, f"Made like “{item}”.")
+                said = f"“{made}” is made, with the prices of “{item}”, off sale."
+                self.message_user(request, said, messages.SUCCESS)
+                return redirect(self._page_of(made))
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "title": f"Duplicate “{item}”",
+            "form": form,
+            "page": self._page_of(item),
+        }
+        return TemplateResponse(request, "admin/catalog/duplicate.html", context)
+
+    def _page_of(self, item: Item) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[item.pk])
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         items.delete(item=obj)

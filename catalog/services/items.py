@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from catalog.models import Plan
-from catalog.services.prices import ItemType
+from catalog.models import AddOn, Plan
+from catalog.services.prices import ItemType, set_price
 from config.errors import DomainError
 
 
@@ -18,6 +19,10 @@ class ItemArchived(DomainError):
 
 class ItemInUse(DomainError):
     code = "item_in_use"
+
+
+class SlugTaken(DomainError):
+    code = "slug_taken"
 
 
 @transaction.atomic
@@ -83,3 +88,36 @@ def delete(*, item: ItemType) -> None:
             connection.check_constraints()
     except (ProtectedError, IntegrityError):
         raise ItemInUse(f"“{locked}” cannot be deleted: it was sold. Archive it instead.") from None
+
+
+@transaction.atomic
+def duplicate(*, item: ItemType, name: str, slug: str = "", now: datetime) -> ItemType:
+    """
+    Make another item like this one, with its current prices and bound plans, off sale at first.
+
+    :param slug: free; a bundle has none
+    :raises SlugTaken: if it is not free
+    """
+    locked = type(item).objects.lock(item.pk)
+    copied = {
+        field.attname: getattr(locked, field.attname)
+        for field in type(locked)._meta.concrete_fields
+        if field.editable and not field.primary_key
+    }
+    copied |= {"name": name, "is_active": False}
+    if hasattr(locked, "slug"):
+        copied["slug"] = slug
+    made = type(item)(**copied, created_at=now)
+    try:
+        with transaction.atomic():
+            made.save(force_insert=True)
+    except IntegrityError:
+        rows: Any = type(item).objects
+        if not rows.filter(slug=slug).exists():
+            raise
+        raise SlugTaken(f"slug: “{slug}” is taken.") from None
+    for price in locked.prices.current(now):
+        set_price(item=made, money=price.money, now=now)
+    if isinstance(locked, AddOn) and isinstance(made, AddOn):
+        made.plans.set(locked.plans.all())
+    return made

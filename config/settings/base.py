@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from config.version import VERSION
 
@@ -43,6 +45,7 @@ DEBUG = False
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -54,6 +57,10 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "pgtrigger",
     "pghistory",
     "accounts",
@@ -69,9 +76,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.staff_login.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.AdminHistory",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -81,7 +90,7 @@ APPEND_SLASH = False  # every API route answers with and without a slash, never 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "config" / "templates"],  # before those of unfold
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -130,6 +139,10 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # reads what an import may bring along
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -145,6 +158,30 @@ PASSWORD_RESET_URL = env(
     "PASSWORD_RESET_URL", default="http://localhost:8000/reset-password?token="
 )
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="billing@localhost")
+
+# --- Sign-in of staff to the admin ---
+
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+STAFF_TWO_FACTOR_REQUIRED = env.bool("STAFF_TWO_FACTOR_REQUIRED", default=False)
+OTP_TOTP_ISSUER = "vbwd billing"
+AXES_ONLY_ADMIN_SITE = True
+AXES_ENABLE_ADMIN = False  # accounts.staff_login.admin shows what there is to see
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# The two together: nobody can lock a member of staff out from somewhere else.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "accounts.staff_login.callers.username_of"
+AXES_CLIENT_IP_CALLABLE = "accounts.staff_login.callers.address_of"
+AXES_LOCKOUT_CALLABLE = "accounts.staff_login.views.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True  # the row of each admin says when they came last
+# How many proxies stand before the application: as many entries at the end of X-Forwarded-For are
+# true, and what a client wrote before them is not.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
@@ -198,8 +235,26 @@ BILLING_CHECKOUT_DAYS = env.int("BILLING_CHECKOUT_DAYS", default=30)  # until an
 # Standard Webhooks secrets ("whsec_…"), comma-separated: all of them are accepted, so that one
 # can be replaced without a gap.
 BILLING_WEBHOOK_SECRETS = env.names("BILLING_WEBHOOK_SECRETS")
+# How many tokens a member of each group may grant and take for one customer in one day.
+BILLING_TOKEN_LIMITS = env.dict(
+    "BILLING_TOKEN_LIMITS", cast={"value": int}, default={"Support": 10_000}
+)
 # What POST /user/invoices/<id>/pay uses. "sandbox" takes every payment and is not for production.
 BILLING_PAYMENT_PROVIDER = env("BILLING_PAYMENT_PROVIDER", default="")
+
+# --- The seller, as invoices and their mails name them ---
+
+BILLING_SELLER_NAME = env("BILLING_SELLER_NAME", default="vbwd billing")
+BILLING_SELLER_ADDRESS = [  # lines
+    line.strip() for line in env("BILLING_SELLER_ADDRESS", default="").split("|") if line.strip()
+]
+BILLING_SELLER_EMAIL = env("BILLING_SELLER_EMAIL", default="")
+BILLING_SELLER_TAX_ID = env("BILLING_SELLER_TAX_ID", default="")
+# Where customers transfer money to. Without it invoices say that one pays in one's account.
+BILLING_SELLER_IBAN = env("BILLING_SELLER_IBAN", default="").replace(" ", "").upper()
+BILLING_SELLER_BIC = env("BILLING_SELLER_BIC", default="").replace(" ", "").upper()
+# A picture's path (SVG, PNG, JPEG), in a folder with nothing in it that is not for invoices.
+BILLING_SELLER_LOGO = env("BILLING_SELLER_LOGO", default="")
 
 # --- Language, time, files, logs ---
 
@@ -223,7 +278,20 @@ UNFOLD = {
     "SITE_TITLE": "vbwd billing",
     "SITE_HEADER": "vbwd billing",
     "SITE_SYMBOL": "receipt_long",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("billing/favicon.svg"),
+        },
+    ],
     "SITE_URL": None,  # there is no site beside the admin and the API
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"navigation": "config.navigation.side_bar"},
+    "DASHBOARD_CALLBACK": "billing.admin.dashboard.show",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Two-factor sign-in", "link": reverse_lazy("second-factor-set-up")},
+        ],
+    },
 }

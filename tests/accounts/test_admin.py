@@ -46,6 +46,7 @@ class TestList:
         assert b"suspended" in page.content
         assert [column["text"] for column in result_headers(page.context["cl"])] == [
             "e-mail",
+            "name, company",
             "status",
             "role",
             "created at",
@@ -74,11 +75,11 @@ class TestList:
 
     def test_costs_the_same_whatever_its_length(self, viewer, django_assert_num_queries):
         UserFactory.create_batch(2)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             viewer.get(LIST)
 
         UserFactory.create_batch(20)
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             viewer.get(LIST)
 
     def test_is_closed_without_the_right_to_view(self):

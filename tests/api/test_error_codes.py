@@ -90,7 +90,7 @@ class TestCodes:
     def test_have_a_status_of_a_refusal(self):
         refused = {kind.http_status for kind in every_refusal()}
 
-        assert refused <= {400, 401, 402, 403, 404, 409, 422, 503}
+        assert refused <= {400, 401, 402, 403, 404, 409, 422, 429, 503}
 
     def test_are_there_for_everything_that_the_framework_raises(self):
         every_refusal()  # which imports what brings errors of its own

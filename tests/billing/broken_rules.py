@@ -176,6 +176,13 @@ AMOUNTS = [
         + "UPDATE billing_invoice SET paid_at = NULL WHERE id = %(ann_invoice)s",
     ),
     Break(
+        "invoice_cancelled_has_moment",
+        "cancelled at no moment",
+        "ida_invoice",
+        drop("billing_invoice", "invoice_cancelled_has_moment")
+        + "UPDATE billing_invoice SET cancelled_at = NULL WHERE id = %(ida_invoice)s",
+    ),
+    Break(
         "invoice_subscription_is_buyers",
         "for another customer's subscription",
         "gus_invoice",
@@ -389,10 +396,131 @@ PAYMENTS = [
         "gus_invoice",
         """
         UPDATE billing_invoice SET status = 'refunded' WHERE id = %(gus_invoice)s;
+        INSERT INTO billing_event (id, name, subject_id, payload, created_at)
+        VALUES (%(new)s, 'invoice.refunded', %(gus_invoice)s,
+                '{"tokens_taken_back": 0, "tokens_used_before": 500}', now());
         UPDATE billing_tokenbundlepurchase SET status = 'refunded' WHERE id = %(gus_purchase)s;
         UPDATE billing_payment SET status = 'unmatched', invoice_id = NULL, unmatched_reason = 'x'
          WHERE id = %(gus_payment)s;
         """,
+    ),
+    Break(
+        "payment_refunded_has_moment",
+        "refunded under no reference",
+        "hal_payment",
+        "UPDATE billing_payment SET refund_reference = '' WHERE id = %(hal_payment)s",
+    ),
+    Break(
+        "payment_refunded_has_moment",
+        "unmatched, and refunded at a moment",
+        "stray_payment",
+        drop("billing_payment", "payment_refunded_has_moment")
+        + "UPDATE billing_payment SET refunded_at = now() WHERE id = %(stray_payment)s",
+    ),
+    Break(
+        "event_of_refunded_invoice",
+        "told twice",
+        "hal_invoice",
+        told("invoice.refunded", "hal_invoice"),
+    ),
+    Break(
+        "event_of_refunded_payment",
+        "told twice",
+        "sent_back_payment",
+        told("payment.refunded", "sent_back_payment"),
+    ),
+    Break(
+        "event_of_cancelled_invoice",
+        "voided, and not told",
+        "ida_invoice",
+        "DELETE FROM billing_event WHERE name = 'invoice.voided'",
+    ),
+    Break(
+        "event_of_cancelled_invoice",
+        "told twice",
+        "ida_invoice",
+        told("invoice.voided", "ida_invoice"),
+    ),
+    Break(
+        "event_of_cancelled_invoice",
+        "cancelled by nobody",
+        "gus_second_invoice",
+        """
+        UPDATE billing_invoice SET status = 'cancelled', cancelled_at = now()
+         WHERE id = %(gus_second_invoice)s;
+        UPDATE billing_tokenbundlepurchase SET status = 'cancelled'
+         WHERE id = %(gus_second_purchase)s;
+        """,
+    ),
+    Break(
+        "event_of_assigned_payment",
+        "not told",
+        "dora_payment",
+        "DELETE FROM billing_event WHERE name = 'payment.assigned'",
+    ),
+    Break(
+        "event_of_assigned_payment",
+        "told twice",
+        "dora_payment",
+        told("payment.assigned", "dora_payment"),
+    ),
+    Break(
+        "event_of_assigned_payment",
+        "told of one that waits",
+        "stray_payment",
+        told("payment.assigned", "stray_payment"),
+    ),
+    Break(
+        "token_refund_is_told",
+        "fewer than went back",
+        "hal_invoice",
+        """
+        UPDATE billing_event SET payload = payload || '{"tokens_taken_back": 379}'
+         WHERE name = 'invoice.refunded'
+        """,
+    ),
+    Break(
+        "token_refund_is_told",
+        "more were used than were bought",
+        "hal_invoice",
+        """
+        UPDATE billing_event SET payload = payload || '{"tokens_used_before": 121}'
+         WHERE name = 'invoice.refunded'
+        """,
+    ),
+    Break(
+        "token_refund_is_told",
+        "in words",
+        "hal_invoice",
+        """
+        UPDATE billing_event SET payload = payload || '{"tokens_taken_back": "all"}'
+         WHERE name = 'invoice.refunded'
+        """,
+    ),
+    Break(
+        "token_refund_has_purchase",
+        "fewer than there were",
+        "",
+        """
+        UPDATE billing_tokentransaction SET amount = -370, balance_after = 10
+         WHERE transaction_type = 'refund';
+        UPDATE billing_tokenaccount SET balance = 10 WHERE user_id = %(hal)s;
+        UPDATE billing_event
+           SET payload = payload || '{"tokens_taken_back": 370, "tokens_used_before": 130}'
+         WHERE name = 'invoice.refunded';
+        """,
+    ),
+    Break(
+        "token_refund_has_purchase",
+        "of a purchase that is not refunded",
+        "new",
+        movement(-500, "refund", "%(ann_purchase)s::text"),
+    ),
+    Break(
+        "token_refund_has_purchase",
+        "for nothing",
+        "new",
+        movement(-5, "refund", "'no purchase'"),
     ),
     Break(
         "payment_agrees_with_invoice",
@@ -406,7 +534,11 @@ PAYMENTS = [
         "payment_agrees_with_invoice",
         "refunded, and the invoice is paid",
         "new",
-        copied("billing_payment", "ann_payment", "reference = 'x', status = 'refunded'")
+        copied(
+            "billing_payment",
+            "ann_payment",
+            "reference = 'x', status = 'refunded', refunded_at = now(), refund_reference = 'x'",
+        )
         + told("payment.captured", "new"),
     ),
     Break(

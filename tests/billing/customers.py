@@ -9,15 +9,16 @@ import pytest
 
 from accounts.models import User
 from billing.models import Payment, Subscription
-from billing.services import payments, subscriptions, tokens
+from billing.services import invoices, payments, refunds, subscriptions, tokens
 from billing.services.checkout import Checkout
 from catalog.models import BillingPeriod
 from catalog.money import Money
-from tests.billing.purchases import check_out, pay
+from tests.billing.purchases import check_out, pay, unmatched
 from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory, UserFactory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEXT_DAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
+THIRD_DAY = datetime(2026, 3, 3, 12, tzinfo=UTC)
 NEW = UUID("019b0000-0000-7000-8000-00000000000a")  # for a row that a test makes
 
 
@@ -27,9 +28,11 @@ class Customers:
 
     Ann subscribed to Pro (29.00) with two bundles (10.50 each, 500 tokens) and an add-on (5.00),
     paid, spent 120 tokens, and has ordered another add-on. Bob has ordered, and not paid. Cid
-    gave up what he had ordered. Dora has replaced Pro with Team. Eve has paused, and bought an
-    add-on since. Fay has the plan that costs nothing and never ends. On the next day Gus bought
-    a bundle for yen, and has ordered two more. And money came that fits nothing.
+    gave up what he had ordered. Dora has replaced Pro with Team, by a payment that was unmatched
+    at first. Eve has paused, and bought an add-on since. Fay has the plan that costs nothing and
+    never ends. On the next day Gus bought a bundle for yen, and has ordered two more. On the third,
+    Hal had used 120 of his 500 tokens when all that he had bought was refunded, and Ida's order was
+    voided. And money came that fits nothing: some of it waits, some was sent back.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,8 @@ class Customers:
         self._eve()
         self._fay()
         self._gus()
+        self._hal()
+        self._ida()
 
     def subscription(self, name: str) -> Subscription:
         return Subscription.objects.get(pk=self.ids[f"{name}_subscription"])
@@ -117,7 +122,13 @@ class Customers:
         self._keep("dora_old", old)
         later = NOON + timedelta(hours=1)
         new = check_out(dora, plan=self.team, now=later)
-        pay(new.invoice, now=later)
+        payments.assign(
+            payment=unmatched(new.invoice, reference="named-nothing"),
+            invoice=new.invoice,
+            by=dora,
+            reason="She told us",
+            now=later,
+        )
         self._keep("dora", new)
 
     def _eve(self) -> None:
@@ -149,3 +160,33 @@ class Customers:
                 ),
                 now=NEXT_DAY,
             )
+
+    def _hal(self) -> None:
+        hal = self._user("hal")
+        made = check_out(
+            hal, plan=self.pro, bundles=[self.starter], add_ons=[self.support], now=THIRD_DAY
+        )
+        pay(made.invoice, now=THIRD_DAY)
+        with pytest.raises(payments.InvoiceAlreadyPaid) as refused:
+            pay(made.invoice, reference="paid-by-mistake", now=THIRD_DAY)
+        tokens.spend(user_id=hal.id, amount=120, reference="hals use", now=THIRD_DAY)
+        refunds.refund(
+            invoice=made.invoice, reference="back-1", by=hal, reason="Asked for it", now=THIRD_DAY
+        )
+        refunds.refund_payment(
+            payment=Payment.objects.get(pk=refused.value.context["payment_id"]),
+            reference="back-2",
+            by=hal,
+            reason="Paid twice",
+            now=THIRD_DAY,
+        )
+        self._keep("hal", made)
+        self.ids["sent_back_payment"] = UUID(refused.value.context["payment_id"])
+
+    def _ida(self) -> None:
+        ida = self._user("ida")
+        made = check_out(
+            ida, plan=self.pro, bundles=[self.starter], add_ons=[self.support], now=THIRD_DAY
+        )
+        invoices.void(invoice=made.invoice, by=ida, reason="A test order", now=THIRD_DAY)
+        self._keep("ida", made)

@@ -9,11 +9,12 @@ from django.apps import apps
 from django.db.models import Model
 
 from accounts.models import User
-from billing.models import Event, Invoice, Subscription
+from billing.models import Event, Invoice, Payment, Subscription
 from billing.services import checkout, payments
 from billing.services.checkout import Checkout
 from billing.services.selection import Order
 from catalog.models import AddOn, Plan, TokenBundle
+from catalog.money import Money
 
 
 def check_out(
@@ -43,6 +44,22 @@ def pay(invoice: Invoice, *, reference: str | None = None, now: datetime) -> pay
         method="bank_transfer",
     )
     return payments.capture(notice=notice, now=now)
+
+
+def unmatched(invoice: Invoice, *, reference: str, amount: str | None = None) -> Payment:
+    """Money of this invoice's amount and currency whose payer named no invoice of ours."""
+    notice = payments.Notice(
+        provider="bank",
+        reference=reference,
+        invoice_reference="unknown",
+        money=Money.parse(amount, invoice.currency) if amount else invoice.total,
+        method="bank_transfer",
+    )
+    try:
+        payments.capture(notice=notice, now=invoice.invoiced_at)
+    except payments.InvoiceNotFound as kept:
+        return Payment.objects.get(pk=kept.context["payment_id"])
+    raise AssertionError("It was matched.")
 
 
 def subscribe(user: User, *, plan: Plan, now: datetime) -> Subscription:

@@ -2,17 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from html import unescape
 
-import pghistory
 import pytest
 from django.contrib import admin
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import BillingDetails
 from billing.models import (
     AddOnSubscription,
     Event,
@@ -22,18 +18,23 @@ from billing.models import (
     TokenAccount,
     TokenBundlePurchase,
 )
-from billing.services import payments, subscriptions, tokens
-from catalog.money import Money
+from billing.services import subscriptions, tokens
+from tests.billing.admin_pages import (
+    NOW,
+    browser_of,
+    buy,
+    list_of,
+    listed,
+    page_of,
+    text_of,
+)
 from tests.billing.purchases import check_out, pay, rows_of_billing
 from tests.factories import (
     AddOnFactory,
-    PlanFactory,
     StaffFactory,
-    TokenBundleFactory,
     UserFactory,
 )
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHOWN = [
     AddOnSubscription,
     Event,
@@ -44,73 +45,6 @@ SHOWN = [
     TokenBundlePurchase,
 ]
 EVERY_MODEL = pytest.mark.parametrize("model", SHOWN, ids=lambda model: model.__name__)
-
-
-@pytest.fixture
-def finance(roles) -> Client:
-    staff = StaffFactory(email="finance@example.com")
-    staff.groups.add(roles["Finance"])
-    return browser_of(staff)
-
-
-@pytest.fixture
-def superuser(db) -> Client:
-    return browser_of(UserFactory(email="root@example.com", is_staff=True, is_superuser=True))
-
-
-@pytest.fixture
-def catalogue(db) -> dict:
-    return {
-        "plan": PlanFactory(name="Pro", prices={"USD": "29.00", "JPY": "2900"}),
-        "bundles": [TokenBundleFactory(name="Small", prices={"USD": "5.00", "JPY": "500"})],
-        "add_ons": [AddOnFactory(name="Hotline", prices={"USD": "15.00", "JPY": "1500"})],
-    }
-
-
-def browser_of(user) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def list_of(model) -> str:
-    return reverse(f"admin:billing_{model._meta.model_name}_changelist")
-
-
-def page_of(row) -> str:
-    return reverse(f"admin:billing_{row._meta.model_name}_change", args=[row.pk])
-
-
-def buy(customer, catalogue, *, currency="USD", now=NOW) -> Invoice:
-    """A plan, a bundle and an add-on, paid."""
-    invoice = check_out(customer, **catalogue, currency=currency, now=now).invoice
-    pay(invoice, now=now)
-    return invoice
-
-
-def keep_unmatched(*, reference: str, invoice_reference: str, amount: str) -> Payment:
-    notice = payments.Notice(
-        provider="bank",
-        reference=reference,
-        invoice_reference=invoice_reference,
-        money=Money.parse(amount, "USD"),
-        method="bank_transfer",
-    )
-    with pytest.raises(payments.PaymentUnmatched):
-        payments.capture(notice=notice, now=NOW)
-    return Payment.objects.get(reference=reference)
-
-
-def listed(response) -> list:
-    assert response.status_code == 200
-    return list(response.context["cl"].result_list)
-
-
-def text_of(response) -> str:
-    """What a person reads on the page, without the side bar."""
-    assert response.status_code == 200
-    body = response.content.decode().split('id="main"')[-1]
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
 @pytest.mark.django_db
@@ -176,7 +110,11 @@ class TestEveryRow:
         unchanged = model.objects.get(pk=row.pk)
         assert vars(unchanged) | {"_state": None} == vars(row) | {"_state": None}
 
-    @EVERY_MODEL
+    @pytest.mark.parametrize(
+        "model",
+        [model for model in SHOWN if model is not Invoice],
+        ids=lambda model: model.__name__,
+    )
     def test_has_no_actions(self, superuser, customer, catalogue, model):
         buy(customer, catalogue)
 
@@ -214,113 +152,6 @@ class TestEveryRow:
 
 
 @pytest.mark.django_db
-class TestInvoice:
-    def test_list_shows_money_in_its_own_currency(self, finance, customer, catalogue):
-        buy(customer, catalogue, currency="JPY")
-        buy(customer, catalogue, currency="USD", now=NOW + timedelta(days=1))
-
-        text = text_of(finance.get(list_of(Invoice)))
-
-        assert re.findall(r"[¥$][\d,.]+", text) == ["$49.00", "¥4,900"]
-        assert "1 Mar 2026, 12:00" in text
-
-    @pytest.mark.parametrize("by", ["number", "payment_ref", "pk"])
-    def test_is_found_by_what_people_quote(self, finance, customer, catalogue, by):
-        wanted = buy(customer, catalogue)
-        wanted.refresh_from_db()
-        buy(UserFactory(), catalogue)
-
-        found = listed(finance.get(list_of(Invoice), {"q": str(getattr(wanted, by))}))
-
-        assert found == [wanted]
-
-    def test_is_filtered_by_status_currency_and_date(self, finance, customer, catalogue):
-        wanted = buy(customer, catalogue, currency="JPY")
-        buy(UserFactory(), catalogue, currency="USD")
-        check_out(UserFactory(), **catalogue, currency="JPY", now=NOW)
-        buy(UserFactory(), catalogue, currency="JPY", now=NOW - timedelta(days=40))
-
-        filters = {
-            "status__exact": "paid",
-            "currency": "JPY",
-            "invoiced_at__year": "2026",
-            "invoiced_at__month": "3",
-        }
-        found = listed(finance.get(list_of(Invoice), filters))
-
-        assert found == [wanted]
-
-    def test_page_shows_buyer_lines_payments_and_what_was_bought(
-        self, finance, customer, catalogue
-    ):
-        BillingDetails.objects.create(
-            user=customer, company="Schmidt & Co", city="Berlin", postal_code="10969", country="DE"
-        )
-        customer.refresh_from_db()
-        invoice = buy(customer, catalogue)
-
-        text = text_of(finance.get(page_of(invoice)))
-
-        assert "Schmidt & Co 10969 Berlin DE customer@example.com" in text
-        assert "Subtotal $49.00 Tax $0.00 Total $49.00" in text
-        assert "1 Subscription Pro 1 $29.00 $29.00" in text
-        assert "2 Token bundle Small 1 $5.00 $5.00" in text
-        assert "3 Add-on Hotline 1 $15.00 $15.00" in text
-        assert f"bank paid-{invoice.pk} bank_transfer $49.00 Captured" in text
-        assert "Small 500 Completed" in text
-        assert "Hotline Monthly Active" in text
-
-    def test_page_leaves_out_what_there_is_nothing_of(self, finance, customer, catalogue):
-        invoice = check_out(customer, bundles=catalogue["bundles"], now=NOW).invoice
-
-        text = text_of(finance.get(page_of(invoice)))
-
-        assert "Lines Position" in text
-        assert "Payments Provider" not in text
-        assert "Add-ons Name" not in text
-        assert "Earlier states" not in text
-
-    def test_page_shows_what_it_was_and_who_changed_it(self, finance, customer, catalogue):
-        staff = UserFactory(email="frieda@example.com", is_staff=True)
-        invoice = check_out(customer, **catalogue, now=NOW).invoice
-        with pghistory.context(user=str(staff.pk)):
-            pay(invoice, now=NOW)
-
-        text = text_of(finance.get(page_of(invoice)))
-
-        assert re.search(r"Earlier states .* Pending — — — frieda@example\.com", text)
-
-    @pytest.mark.parametrize("noted", ["nobody", "", None, 7])
-    def test_page_survives_a_change_by_something_that_is_no_account(
-        self, finance, customer, catalogue, noted
-    ):
-        invoice = check_out(customer, **catalogue, now=NOW).invoice
-        with pghistory.context(user=noted):
-            pay(invoice, now=NOW)
-
-        text = text_of(finance.get(page_of(invoice)))
-
-        assert re.search(r"Earlier states .* Pending — — — —", text)
-
-    def test_page_asks_as_many_queries_for_many_lines_as_for_few(
-        self, finance, customer, catalogue
-    ):
-        few = check_out(customer, plan=catalogue["plan"], now=NOW).invoice
-        many = check_out(
-            customer, plan=catalogue["plan"], bundles=catalogue["bundles"] * 20, now=NOW
-        ).invoice
-        finance.get(page_of(few))
-
-        with CaptureQueriesContext(connection) as for_few:
-            finance.get(page_of(few))
-        with CaptureQueriesContext(connection) as for_many:
-            text = text_of(finance.get(page_of(many)))
-
-        assert text.count("Token bundle Small") == 20
-        assert len(for_many) == len(for_few)
-
-
-@pytest.mark.django_db
 class TestSubscription:
     def test_page_shows_add_ons_invoices_and_earlier_states(self, finance, customer, catalogue):
         invoice = buy(customer, catalogue)
@@ -329,7 +160,7 @@ class TestSubscription:
 
         assert "Hotline $15.00 Active" in text
         assert f"{invoice.number} $49.00 Paid" in text
-        assert re.search(r"Earlier states .* Pending", text)
+        assert re.search(r"History When .* Status: Pending → became Active", text)
 
     def test_page_asks_as_many_queries_for_many_add_ons_as_for_few(
         self, finance, customer, catalogue
@@ -370,44 +201,6 @@ class TestSubscription:
 
         assert "Price ¥2,900" in text
         assert "Cancel reason customer" in text
-
-
-@pytest.mark.django_db
-class TestPayment:
-    def test_that_is_unmatched_says_why_and_what_it_was_meant_for(self, finance, customer):
-        made = check_out(customer, plan=PlanFactory(), now=NOW)
-        payment = keep_unmatched(
-            reference="bank-1", invoice_reference=str(made.invoice.pk), amount="10.00"
-        )
-
-        in_list, page = finance.get(list_of(Payment)), finance.get(page_of(payment))
-
-        assert "$10.00 Unmatched The payment is not the total of the invoice." in text_of(in_list)
-        assert f"named {made.invoice.number}" in text_of(page)
-        assert f'href="{page_of(made.invoice)}"' in page.content.decode()
-
-    def test_for_no_invoice_at_all_shows_what_the_payer_wrote(self, finance):
-        payment = keep_unmatched(
-            reference="bank-1", invoice_reference="<b>March</b>", amount="10.00"
-        )
-
-        page = finance.get(page_of(payment))
-
-        assert "&lt;b&gt;March&lt;/b&gt;" in page.content.decode()
-
-    def test_is_found_among_those_to_resolve(self, finance, customer, catalogue):
-        buy(customer, catalogue)
-        unknown = keep_unmatched(reference="bank-1", invoice_reference="?", amount="10.00")
-        other = check_out(UserFactory(), plan=catalogue["plan"], now=NOW)
-        wrong = keep_unmatched(
-            reference="bank-2", invoice_reference=str(other.invoice.pk), amount="1.00"
-        )
-
-        to_resolve = listed(finance.get(list_of(Payment), {"status__exact": "unmatched"}))
-        of_unknown = listed(finance.get(list_of(Payment), {"reason": "invoice_not_found"}))
-
-        assert to_resolve == [wrong, unknown]
-        assert of_unknown == [unknown]
 
 
 @pytest.mark.django_db

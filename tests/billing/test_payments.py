@@ -542,7 +542,8 @@ class TestStartPayment:
 
     @pytest.mark.parametrize("status", ["paid", "cancelled", "refunded"])
     def test_of_what_is_not_to_be_paid_is_refused_and_nothing_is_taken(self, invoice, status):
-        Invoice.objects.update(status=status, paid_at=NOON)
+        cancelled_at = NOON if status == "cancelled" else None
+        Invoice.objects.update(status=status, paid_at=NOON, cancelled_at=cancelled_at)
         invoice.refresh_from_db()
         before = rows_of_billing()
 

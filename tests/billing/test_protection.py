@@ -170,6 +170,22 @@ CONSTRAINTS = [
         "UPDATE billing_invoice SET paid_at = NULL WHERE id = %(ann_invoice)s",
     ),
     (
+        "invoice_cancelled_has_moment",
+        "UPDATE billing_invoice SET status = 'cancelled' WHERE id = %(bob_invoice)s",
+    ),
+    (
+        "invoice_cancelled_has_moment",
+        "UPDATE billing_invoice SET cancelled_at = now() WHERE id = %(bob_invoice)s",
+    ),
+    (
+        "payment_refunded_has_moment",
+        "UPDATE billing_payment SET status = 'refunded' WHERE id = %(ann_payment)s",
+    ),
+    (
+        "payment_refunded_has_moment",
+        "UPDATE billing_payment SET refunded_at = now() WHERE id = %(ann_payment)s",
+    ),
+    (
         "invoice_subtotal_is_sum",  # its lines are those of another id: there are none
         again("billing_invoice", "bob_invoice", "number = 'x'"),
     ),
@@ -356,9 +372,15 @@ class TestWhatIsAllowed:
         "statement",
         [
             "UPDATE billing_invoiceseries SET last_number = last_number + 1",
-            "UPDATE billing_invoice SET status = 'cancelled' WHERE id = %(bob_invoice)s",
+            """
+            UPDATE billing_invoice SET status = 'cancelled', cancelled_at = now()
+             WHERE id = %(bob_invoice)s
+            """,
             "UPDATE billing_invoice SET status = 'refunded' WHERE id = %(ann_invoice)s",
-            "UPDATE billing_payment SET status = 'refunded' WHERE id = %(ann_payment)s",
+            """
+            UPDATE billing_payment SET status = 'refunded', refunded_at = now()
+             WHERE id = %(ann_payment)s
+            """,
             """
             UPDATE billing_payment SET status = 'captured', invoice_id = %(bob_invoice)s
              WHERE id = %(stray_payment)s
@@ -371,7 +393,11 @@ class TestWhatIsAllowed:
             UPDATE billing_tokenbundlepurchase SET status = 'refunded' WHERE id = %(gus_purchase)s
             """,
             again("billing_subscription", "ann_subscription", "status = 'cancelled'"),
-            again("billing_payment", "ann_payment", "status = 'refunded', reference = 'other'"),
+            again(
+                "billing_payment",
+                "ann_payment",
+                "status = 'refunded', refunded_at = now(), reference = 'x'",
+            ),
             again("billing_payment", "stray_payment", "provider = 'other'"),
             movement(1, 881),
         ],

@@ -28,6 +28,7 @@ CATALOGUE = {
     "catalog.add_price",
     "catalog.change_price",
     "catalog.delete_price",
+    "billing.view_dashboard",
 }
 FINANCE = {
     "billing.view_subscription",
@@ -49,6 +50,9 @@ FINANCE = {
     "billing.take_payment",
     "billing.void_invoice",
     "billing.refund_invoice",
+    "billing.send_invoice",
+    "billing.view_dashboard",
+    "billing.view_report",
 }
 SUPPORT = {
     "accounts.view_user",
@@ -65,7 +69,14 @@ SUPPORT = {
     "billing.view_tokentransaction",
     "billing.view_event",
     "billing.adjust_tokens",
+    "accounts.add_user",
+    "billing.add_subscription",
+    "billing.change_subscription",
+    "billing.send_invoice",
+    "billing.view_dashboard",
 }
+
+LAST = "0006_moments_are_kept"
 
 BILLING_LISTS = {
     "/admin/billing/invoice/",
@@ -83,9 +94,11 @@ CATALOGUE_LISTS = {
 }
 USERS = "/admin/accounts/user/"
 GROUPS = "/admin/auth/group/"
+MONTH = "/admin/reports/month/"
+FAILED_SIGN_INS = "/admin/axes/accessattempt/"
 SECTIONS = {
     "Catalogue": CATALOGUE_LISTS,
-    "Finance": {*BILLING_LISTS, *CATALOGUE_LISTS, USERS},
+    "Finance": {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, MONTH},
     "Support": {*BILLING_LISTS, USERS},
 }
 
@@ -138,12 +151,12 @@ class TestMigration:
     @pytest.fixture(autouse=True)
     def _migrated_again(self):
         yield
-        migrate("0003_roles")
+        migrate(LAST)
 
     def test_takes_the_groups_away_and_makes_them_again(self):
         migrate("0002_initial")
         left = set(Group.objects.values_list("name", flat=True))
-        migrate("0003_roles")
+        migrate(LAST)
 
         assert left == set()
         assert permissions_of(Group.objects.get(name="Finance")) == FINANCE
@@ -152,7 +165,7 @@ class TestMigration:
         migrate("0002_initial")
         Permission.objects.all().delete()
 
-        migrate("0003_roles")
+        migrate(LAST)
 
         assert permissions_of(Group.objects.get(name="Catalogue")) == CATALOGUE
         assert permissions_of(Group.objects.get(name="Support")) == SUPPORT
@@ -164,7 +177,7 @@ class TestMigration:
         customer = UserFactory()
         customer.groups.add(theirs)
 
-        migrate("0003_roles")
+        migrate(LAST)
 
         assert permissions_of(theirs) == {*SUPPORT, "catalog.view_plan"}
         assert list(customer.groups.all()) == [theirs]
@@ -189,7 +202,7 @@ class TestAdmin:
 
         answers = {
             path: client.get(path).status_code
-            for path in {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS}
+            for path in {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS, MONTH, FAILED_SIGN_INS}
         }
 
         opened = {path for path, status in answers.items() if status == 200}
@@ -202,7 +215,14 @@ class TestAdmin:
 
         index = client.get("/admin/")
 
-        assert links(index) == {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS}
+        assert links(index) == {
+            *BILLING_LISTS,
+            *CATALOGUE_LISTS,
+            USERS,
+            GROUPS,
+            MONTH,
+            FAILED_SIGN_INS,
+        }
 
     def test_shows_a_customer_nothing(self, customer):
         client = Client()

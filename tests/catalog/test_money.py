@@ -123,6 +123,7 @@ class TestMoney:
     def test_is_shown_to_people_in_their_way(self):
         assert Money(Decimal("2900.5"), "USD").for_people() == "$2,900.50"
         assert Money(Decimal(2900), "JPY").for_people() == "¥2,900"
+        assert Money(Decimal("2.9"), "KWD").for_people() == "KWD\N{NO-BREAK SPACE}2.900"
 
 
 class TestRounded:

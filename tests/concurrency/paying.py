@@ -30,4 +30,5 @@ def capture(invoice: Invoice, reference: str) -> str:
 
 def capture_uncommitted(invoice: Invoice, reference: str) -> None:
     """The same within the caller's transaction, which ``capture`` itself does not join."""
-    payments._settle.__wrapped__(notice(invoice, reference), timezone.now())
+    now = timezone.now()
+    payments._settle.__wrapped__(notice(invoice, reference), received_at=now, now=now)

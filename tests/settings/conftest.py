@@ -18,6 +18,7 @@ PRODUCTION = {
     "SECRET_KEY": "a-secret-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF",
     "ALLOWED_HOSTS": "billing.example.com",
     "DATABASE_URL": "postgres://billing:secret@database.example.com:5433/billing",
+    "BILLING_SELLER_ADDRESS": "1 Example Street|10115 Berlin",
 }
 # The driver and the embedded server's folder have to be found; nothing else of ours is inherited.
 KEPT = ("PATH", "HOME", "LANG", "EMBEDDED_POSTGRES_DIR", "EMBEDDED_POSTGRES_OPTIONS")

@@ -36,6 +36,39 @@ CHECKS = (
         count="= 1",
     ),
     _told(
+        "event_of_refunded_invoice",
+        "Every refunded invoice has one event invoice.refunded",
+        "invoice.refunded",
+        "billing_invoice",
+        condition="status = 'refunded'",
+        count="= 1",
+    ),
+    Check(
+        "event_of_cancelled_invoice",
+        "A cancelled invoice has one event invoice.voided, or was given up with its subscription",
+        """
+        SELECT invoice.id,
+               CASE WHEN told.count IS NOT NULL THEN told.count = 1
+                    ELSE subscription.status = 'cancelled' AND subscription.started_at IS NULL
+                         AND subscription.cancel_reason <> 'voided' END AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN billing_subscription subscription
+                 ON subscription.id = invoice.subscription_id
+          LEFT JOIN (SELECT subject_id, count(*) FROM billing_event
+                      WHERE name = 'invoice.voided' GROUP BY subject_id) told
+                 ON told.subject_id = invoice.id
+         WHERE invoice.status = 'cancelled'
+        """,
+    ),
+    _told(
+        "event_of_refunded_payment",
+        "Every unmatched payment that was sent back has one event payment.refunded",
+        "payment.refunded",
+        "billing_payment",
+        condition="status = 'refunded' AND invoice_id IS NULL",
+        count="= 1",
+    ),
+    _told(
         "event_of_started_subscription",
         "Every subscription that has started has one event subscription.activated",
         "subscription.activated",
@@ -85,6 +118,24 @@ CHECKS = (
           FROM billing_payment payment
           LEFT JOIN (SELECT subject_id FROM billing_event
                       WHERE name IN ('payment.captured', 'payment.unmatched')
+                      GROUP BY subject_id) told
+                 ON told.subject_id = payment.id
+        """,
+    ),
+    Check(
+        "event_of_assigned_payment",
+        "A payment that was unmatched and paid an invoice has one event payment.assigned",
+        """
+        SELECT payment.id,
+               COALESCE(told.assigned, 0)
+               = CASE WHEN told.unmatched > 0 AND payment.invoice_id IS NOT NULL
+                           AND payment.status <> 'unmatched' THEN 1 ELSE 0 END AS holds
+          FROM billing_payment payment
+          LEFT JOIN (SELECT subject_id,
+                            count(*) FILTER (WHERE name = 'payment.assigned') AS assigned,
+                            count(*) FILTER (WHERE name = 'payment.unmatched') AS unmatched
+                       FROM billing_event
+                      WHERE name IN ('payment.assigned', 'payment.unmatched')
                       GROUP BY subject_id) told
                  ON told.subject_id = payment.id
         """,

@@ -46,6 +46,14 @@ AMOUNTS = (
         """,
     ),
     Check(
+        "invoice_cancelled_has_moment",
+        "Cancelled invoices say when they were cancelled, the others do not",
+        """
+        SELECT id, (status = 'cancelled') = (cancelled_at IS NOT NULL) AS holds
+          FROM billing_invoice
+        """,
+    ),
+    Check(
         "invoice_subscription_is_buyers",
         "The subscription that an invoice names is the buyer's",
         """

@@ -47,6 +47,16 @@ CHECKS = (
         """,
     ),
     Check(
+        "payment_refunded_has_moment",
+        "A refunded payment says when and under which reference, the others do not",
+        """
+        SELECT id,
+               (status = 'refunded') = (refunded_at IS NOT NULL)
+               AND (status = 'refunded') = (refund_reference <> '') AS holds
+          FROM billing_payment
+        """,
+    ),
+    Check(
         "payment_reference_once",
         "A provider's reference is one payment",
         """

@@ -83,4 +83,47 @@ CHECKS = (
          WHERE credit.transaction_type = 'purchase'
         """,
     ),
+    Check(
+        "token_refund_has_purchase",
+        "Tokens go back for the customer's refunded purchase: as many as were bought or are left",
+        """
+        SELECT refund.id,
+               purchase.status = 'refunded'
+               AND purchase.user_id = refund.account_id
+               AND refund.amount BETWEEN -purchase.token_amount AND -1
+               AND (refund.amount = -purchase.token_amount OR refund.balance_after = 0) AS holds
+          FROM billing_tokentransaction refund
+          LEFT JOIN billing_tokenbundlepurchase purchase
+                 ON purchase.id::text = refund.reference_id
+         WHERE refund.transaction_type = 'refund'
+        """,
+    ),
+    Check(
+        "token_refund_is_told",
+        "The event of a refund tells how many bought tokens went back, and how many were used",
+        """
+        SELECT invoice.id,
+               told.taken = COALESCE(bought.taken, 0)
+               AND told.taken + told.used = COALESCE(bought.tokens, 0) AS holds
+          FROM billing_invoice invoice
+          LEFT JOIN (SELECT subject_id,
+                            sum((payload->'tokens_taken_back')::numeric) AS taken,
+                            sum((payload->'tokens_used_before')::numeric) AS used
+                       FROM billing_event
+                      WHERE name = 'invoice.refunded'
+                        AND jsonb_typeof(payload->'tokens_taken_back') = 'number'
+                        AND jsonb_typeof(payload->'tokens_used_before') = 'number'
+                      GROUP BY subject_id) told
+                 ON told.subject_id = invoice.id
+          LEFT JOIN (SELECT purchase.invoice_id, sum(purchase.token_amount) AS tokens,
+                            -sum(refund.amount) AS taken
+                       FROM billing_tokenbundlepurchase purchase
+                       LEFT JOIN billing_tokentransaction refund
+                              ON refund.reference_id = purchase.id::text
+                                 AND refund.transaction_type = 'refund'
+                      GROUP BY purchase.invoice_id) bought
+                 ON bought.invoice_id = invoice.id
+         WHERE invoice.status = 'refunded'
+        """,
+    ),
 )

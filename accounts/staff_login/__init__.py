@@ -1,0 +1,1 @@
+"""How staff come into the admin: a password, a lock after failures, and a second factor."""

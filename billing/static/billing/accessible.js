@@ -1,0 +1,67 @@
+/* What unfold's own pages leave to the mouse and the eye: icons are read out, toggles cannot be
+   reached by the keyboard. */
+
+"use strict";
+
+(() => {
+    const ICON = ".material-symbols-outlined";
+    const CLICKED = "[x-on\\:click]:not(a[href], button, input, select, label)";
+    const NAMES = {
+        computer: "Theme",
+        dark_mode: "Theme",
+        dock_to_right: "Menu",
+        light_mode: "Theme",
+        more_horiz: "More actions",
+        close: "Close",
+        receipt_long: "Start page",
+        search: "Search",
+    };
+
+    const icons = (element) =>
+        element.matches(ICON) ? [element] : [...element.querySelectorAll(ICON)];
+    const isNamed = (element) => element.getAttribute("aria-label") || element.title;
+
+    function written(element) {
+        const copy = element.cloneNode(true);
+        copy.querySelectorAll(ICON).forEach((icon) => icon.remove());
+        return element.matches(ICON) ? "" : copy.textContent.trim();
+    }
+
+    function name(element) {
+        if (isNamed(element) || written(element)) {
+            return;
+        }
+        const found = icons(element).map((icon) => NAMES[icon.textContent.trim()]).find(Boolean);
+        if (found) {
+            element.setAttribute("aria-label", found);
+        }
+    }
+
+    function makeButton(element) {
+        if (element.querySelector("a, button, input, select, textarea")) {
+            return;
+        }
+        element.setAttribute("role", "button");
+        element.tabIndex = 0;
+        element.addEventListener("keydown", (event) => {
+            if (event.target === element && (event.key === "Enter" || event.key === " ")) {
+                event.preventDefault();
+                element.click();
+            }
+        });
+        name(element);
+    }
+
+    document.querySelectorAll(CLICKED).forEach(makeButton);
+    document.querySelectorAll("a[href], button").forEach(name);
+    document.querySelectorAll("input[placeholder]").forEach((input) => {
+        if (!isNamed(input) && input.labels.length === 0) {
+            input.setAttribute("aria-label", input.placeholder);
+        }
+    });
+    document.querySelectorAll(ICON).forEach((icon) => {
+        if (!icon.hasAttribute("role")) {
+            icon.setAttribute("aria-hidden", "true");
+        }
+    });
+})();

@@ -1,0 +1,111 @@
+"""What staff send to change the catalogue, and what they see of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as Refused
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.api.fields import TextField
+from catalog.api.serializers import (
+    AddOnSerializer,
+    ConfigField,
+    CurrencyField,
+    FeaturesField,
+    PlanSerializer,
+    TokenBundleSerializer,
+)
+from catalog.models import BillingPeriod, validate_features, validate_object
+from catalog.money import DECIMAL_PLACES, MAX_DIGITS
+from catalog.validators import validate_storable
+from config.pagination import PageParameters
+
+_LARGEST = 2**31 - 1
+
+
+class StorableJSON:
+    """JSON that the database can hold, in the shape that the column asks for."""
+
+    shape: Any
+
+    def to_internal_value(self, data: Any) -> Any:
+        value = super().to_internal_value(data)  # type: ignore[misc]
+        try:
+            validate_storable(value)
+            type(self).shape(value)
+        except Refused as refusal:
+            raise serializers.ValidationError(refusal.messages) from None
+        return value
+
+
+@extend_schema_field({"oneOf": [{"type": "array", "items": {}}, {"type": "object"}]})
+class FeaturesInput(StorableJSON, FeaturesField):
+    shape = validate_features
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class ConfigInput(StorableJSON, ConfigField):
+    shape = validate_object
+
+
+# --- In ---
+
+
+class SlugField(TextField, serializers.SlugField):
+    """A slug; a number is none, even of digits."""
+
+
+class ItemInput(serializers.Serializer):
+    name = TextField(max_length=100)
+    description = TextField(max_length=5000, required=False, allow_blank=True)
+    price = serializers.DecimalField(
+        max_digits=MAX_DIGITS,
+        decimal_places=DECIMAL_PLACES,
+        min_value=0,
+        help_text="In `currency`; a new one takes the place of the one that stands.",
+    )
+    currency = CurrencyField(
+        required=False, max_length=3, help_text="Of the price; the item's default where missing."
+    )
+    is_active = serializers.BooleanField(required=False)
+    sort_order = serializers.IntegerField(required=False, min_value=-_LARGEST, max_value=_LARGEST)
+
+
+class PlanInput(ItemInput):
+    slug = SlugField(required=False, max_length=100)
+    billing_period = serializers.ChoiceField(BillingPeriod.choices, required=False)
+    features = FeaturesInput(required=False)
+
+
+class TokenBundleInput(ItemInput):
+    token_amount = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+
+
+class AddOnInput(ItemInput):
+    slug = SlugField(required=False, max_length=100)
+    billing_period = serializers.ChoiceField(BillingPeriod.choices, required=False)
+    config = ConfigInput(required=False)
+    plan_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
+
+
+class BundlesQuery(PageParameters):
+    include_inactive = serializers.BooleanField(required=False, default=False)
+
+
+# --- Out: as visitors see it, and what is put away ---
+
+
+class StaffPlanSerializer(PlanSerializer):
+    archived_at = serializers.DateTimeField(source="item.archived_at", allow_null=True)
+    created_at = serializers.DateTimeField(source="item.created_at")
+    updated_at = serializers.DateTimeField(source="item.updated_at")
+
+
+class StaffTokenBundleSerializer(TokenBundleSerializer):
+    archived_at = serializers.DateTimeField(source="item.archived_at", allow_null=True)
+
+
+class StaffAddOnSerializer(AddOnSerializer):
+    archived_at = serializers.DateTimeField(source="item.archived_at", allow_null=True)

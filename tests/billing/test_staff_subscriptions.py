@@ -1,0 +1,347 @@
+"""What staff do with subscriptions, through the API."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from billing.models import AddOnSubscription, Event, Invoice, Payment, Subscription
+from billing.services import staff_subscriptions, subscriptions
+from tests.billing.purchases import check_out, pay, rows_of_billing, subscribe
+from tests.factories import AddOnFactory, PlanFactory, StaffFactory, UserFactory
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("books_are_clean"),
+]
+AREA = "/api/v1/admin/subscriptions"
+EVERYTHING = [
+    "billing.view_subscription",
+    "billing.add_subscription",
+    "billing.change_subscription",
+    "billing.take_payment",
+    "billing.refund_invoice",
+]
+
+
+@pytest.fixture
+def member():
+    return StaffFactory(email="agent@example.com", permissions=EVERYTHING)
+
+
+@pytest.fixture
+def staff(clock, member, signed_in):
+    return signed_in(member)
+
+
+@pytest.fixture
+def now(clock):
+    return timezone.now()
+
+
+@pytest.fixture
+def subscription(customer, now):
+    """Active from noon on 1 March to 1 April, with an add-on that ends with it."""
+    made = check_out(
+        customer,
+        plan=PlanFactory(name="Pro", prices={"USD": "29.00", "EUR": "27.00"}),
+        add_ons=[AddOnFactory()],
+        now=now,
+    )
+    pay(made.invoice, now=now)
+    made.subscription.refresh_from_db()
+    return made.subscription
+
+
+def post(staff, subscription, action, **body):
+    return staff.post(f"{AREA}/{subscription.pk}/{action}", body)
+
+
+class TestList:
+    def test_shows_everybodys_newest_first(self, staff, subscription, now):
+        other = subscribe(UserFactory(email="zoe@example.com"), plan=PlanFactory(), now=now)
+
+        answer = staff.get(AREA).json()
+
+        assert (answer["total"], answer["limit"], answer["offset"]) == (2, 20, 0)
+        assert [row["id"] for row in answer["subscriptions"]] == [
+            str(other.pk),
+            str(subscription.pk),
+        ]
+        assert answer["subscriptions"][0]["user_email"] == "zoe@example.com"
+
+    def test_is_filtered_and_cut(self, staff, subscription, customer, now):
+        check_out(UserFactory(), plan=PlanFactory(), now=now)
+
+        pending = staff.get(AREA, {"status": "pending"}).json()
+        own = staff.get(AREA, {"user_id": str(customer.pk)}).json()
+        second = staff.get(AREA, {"limit": 1, "offset": 1}).json()
+
+        assert [row["status"] for row in pending["subscriptions"]] == ["pending"]
+        assert [row["id"] for row in own["subscriptions"]] == [str(subscription.pk)]
+        assert [row["id"] for row in second["subscriptions"]] == [str(subscription.pk)]
+        assert second["total"] == 2
+
+    @pytest.mark.parametrize(
+        "query", [{"status": "dead"}, {"user_id": "1"}, {"limit": 0}, {"offset": -1}]
+    )
+    def test_refuses_what_it_cannot_ask(self, staff, query):
+        response = staff.get(AREA, query)
+
+        assert (response.status_code, response.json()["code"]) == (400, "validation_error")
+
+    def test_costs_the_same_for_many(self, staff, subscription, now, django_assert_num_queries):
+        with django_assert_num_queries(5):
+            staff.get(AREA)
+
+        for _ in range(8):
+            subscribe(UserFactory(), plan=PlanFactory(), now=now)
+        with django_assert_num_queries(5):
+            staff.get(AREA)
+
+
+class TestRetrieve:
+    def test_shows_one(self, staff, subscription):
+        shown = staff.get(f"{AREA}/{subscription.pk}").json()["subscription"]
+
+        assert (shown["status"], shown["plan"]["name"]) == ("active", "Pro")
+        assert shown["cancel_reason"] == ""
+
+    def test_of_none_is_404(self, staff):
+        assert staff.get(f"{AREA}/019aa000-0000-7000-8000-000000000000").status_code == 404
+
+
+class TestStart:
+    def test_makes_a_pending_one_with_its_invoice(self, staff, customer, member):
+        plan = PlanFactory(name="Pro", prices={"USD": "29.00", "EUR": "27.00"})
+        body = {"user_id": str(customer.pk), "plan_id": str(plan.pk), "currency": "eur"}
+
+        response = staff.post(AREA, body)
+
+        answer = response.json()
+        assert response.status_code == 201
+        assert answer["subscription"]["status"] == "pending"
+        assert (answer["invoice"]["total_amount"], answer["invoice"]["currency"]) == (
+            "27.00",
+            "EUR",
+        )
+        assert answer["invoice"]["line_items"][0]["description"] == "Pro"
+        assert Event.objects.get(name="subscription.started").payload["by"] == str(member.pk)
+
+    def test_where_one_is_live_is_409(self, staff, customer, subscription):
+        before = rows_of_billing()
+
+        response = staff.post(AREA, {"user_id": str(customer.pk), "plan_id": str(PlanFactory().pk)})
+
+        assert (response.status_code, response.json()["code"]) == (409, "subscription_is_live")
+        assert rows_of_billing() == before
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ({}, "validation_error"),
+            ({"user_id": "x", "plan_id": "y"}, "validation_error"),
+            (
+                {"user_id": "019aa000-0000-7000-8000-000000000000", "plan_id": "plan"},
+                "customer_not_found",
+            ),
+            (
+                {"user_id": "customer", "plan_id": "019aa000-0000-7000-8000-000000000000"},
+                "plan_not_found",
+            ),
+            ({"user_id": "customer", "plan_id": "plan", "currency": "XXX"}, "unknown_currency"),
+        ],
+    )
+    def test_of_what_is_not_there_is_400(self, staff, customer, body, code):
+        known = {"customer": str(customer.pk), "plan": str(PlanFactory().pk)}
+
+        response = staff.post(AREA, {name: known.get(body[name], body[name]) for name in body})
+
+        assert (response.status_code, response.json()["code"]) == (400, code)
+        assert not Invoice.objects.exists()
+
+    def test_waits_for_the_customer(self, customer, member, now, held_by_another):
+        with held_by_another(customer), pytest.raises(OperationalError, match="lock timeout"):
+            staff_subscriptions.start(customer=customer, plan=PlanFactory(), by=member, now=now)
+
+
+class TestActivate:
+    def test_takes_the_invoice_of_a_pending_one_as_paid(self, staff, customer, now):
+        made = check_out(customer, plan=PlanFactory(), now=now)
+
+        response = post(staff, made.subscription, "activate", reason="Paid in cash")
+
+        assert response.status_code == 200
+        assert response.json()["subscription"]["status"] == "active"
+        payment = Payment.objects.get()
+        assert (payment.provider, payment.method) == ("manual", "staff")
+
+    def test_of_a_pending_one_needs_the_permission_to_take_payments(self, customer, signed_in, now):
+        made = check_out(customer, plan=PlanFactory(), now=now)
+        agent = signed_in(StaffFactory(permissions=["billing.change_subscription"]))
+
+        response = post(agent, made.subscription, "activate")
+
+        assert response.status_code == 403
+        assert not Payment.objects.exists()
+
+    def test_resumes_a_paused_one(self, staff, subscription, now):
+        subscriptions.pause(subscription=subscription, now=now)
+
+        response = post(staff, subscription, "activate")
+
+        assert response.json()["subscription"]["status"] == "active"
+
+    def test_takes_a_cancellation_back(self, staff, subscription, now):
+        subscriptions.cancel(subscription=subscription, now=now)
+
+        shown = post(staff, subscription, "activate").json()["subscription"]
+
+        assert (shown["status"], shown["cancelled_at"]) == ("active", None)
+        assert shown["expires_at"] == "2026-04-01T12:00:00Z"
+
+    def test_of_a_cancelled_one_is_refused_where_another_is_live(
+        self, staff, customer, subscription, now
+    ):
+        subscriptions.cancel(subscription=subscription, now=now)
+        Subscription.objects.filter(pk=subscription.pk).update(expires_at="2027-01-01T00:00Z")
+        other = subscribe(customer, plan=PlanFactory(), now=now)
+        Subscription.objects.filter(pk=subscription.pk).update(expires_at="2027-01-01T00:00Z")
+
+        response = post(staff, subscription, "activate")
+
+        assert response.status_code in (400, 409)
+        other.refresh_from_db()
+        assert other.status == "active"
+
+    def test_of_an_active_one_is_refused(self, staff, subscription):
+        response = post(staff, subscription, "activate")
+
+        assert (response.status_code, response.json()["code"]) == (
+            400,
+            "subscription_state_forbids",
+        )
+
+
+class TestCancel:
+    def test_at_the_end_of_the_period(self, staff, subscription, member):
+        shown = post(staff, subscription, "cancel", reason="By phone").json()["subscription"]
+
+        assert (shown["status"], shown["is_valid"]) == ("cancelled", True)
+        assert shown["expires_at"] == "2026-04-01T12:00:00Z"
+        event = Event.objects.get(name="subscription.cancelled_by_staff")
+        assert event.payload == {"by": str(member.pk), "reason": "By phone"}
+
+    def test_at_once(self, staff, subscription):
+        shown = post(staff, subscription, "cancel", at_once=True).json()["subscription"]
+
+        assert (shown["status"], shown["is_valid"], shown["cancel_reason"]) == (
+            "cancelled",
+            False,
+            "staff",
+        )
+        assert AddOnSubscription.objects.get().status == "cancelled"
+
+    def test_at_once_of_one_that_was_cancelled_for_later(self, staff, subscription):
+        post(staff, subscription, "cancel")
+
+        response = post(staff, subscription, "cancel", at_once=True)
+
+        assert response.json()["subscription"]["is_valid"] is False
+
+    def test_again_is_refused(self, staff, subscription):
+        post(staff, subscription, "cancel", at_once=True)
+        before = rows_of_billing()
+
+        for at_once in (True, False):
+            response = post(staff, subscription, "cancel", at_once=at_once)
+
+            assert response.status_code == 400
+        assert rows_of_billing() == before
+
+
+class TestExtend:
+    def test_moves_the_end_and_that_of_the_add_ons(self, staff, subscription, member):
+        shown = post(staff, subscription, "extend", days=10, reason="Outage").json()["subscription"]
+
+        assert shown["expires_at"] == "2026-04-11T12:00:00Z"
+        assert AddOnSubscription.objects.get().expires_at.isoformat().startswith("2026-04-11T12")
+        event = Event.objects.get(name="subscription.extended")
+        assert event.payload == {"days": 10, "by": str(member.pk), "reason": "Outage"}
+        noted = subscription.history.order_by("pgh_id").last().pgh_context.metadata
+        assert noted["reason"] == "Outage"
+
+    @pytest.mark.parametrize("days", [0, -1, 3661, "x", None, 1.5])
+    def test_of_no_days_is_refused(self, staff, subscription, days):
+        response = post(staff, subscription, "extend", days=days)
+
+        assert response.status_code == 400
+        assert Subscription.objects.get().expires_at == subscription.expires_at
+
+    def test_of_one_that_is_over_is_refused(self, staff, subscription):
+        post(staff, subscription, "cancel", at_once=True)
+
+        response = post(staff, subscription, "extend", days=1)
+
+        assert response.json()["code"] == "subscription_state_forbids"
+
+    def test_waits_for_the_subscription(self, subscription, member, now, held_by_another):
+        with held_by_another(subscription), pytest.raises(OperationalError, match="lock timeout"):
+            staff_subscriptions.extend(
+                subscription=subscription, days=1, by=member, reason="x", now=now
+            )
+
+
+class TestRefund:
+    def test_refunds_the_invoice_that_made_it_live(self, staff, subscription):
+        response = post(staff, subscription, "refund", refund_reference="back-1")
+
+        answer = response.json()
+        assert response.status_code == 200
+        assert answer["invoice"]["status"] == "refunded"
+        assert answer["subscription"]["cancel_reason"] == "refunded"
+
+    def test_of_one_that_was_not_paid_is_refused(self, staff, customer, now):
+        made = check_out(customer, plan=PlanFactory(), now=now)
+
+        response = post(staff, made.subscription, "refund", refund_reference="back-1")
+
+        assert response.json()["code"] == "subscription_state_forbids"
+
+    def test_without_a_reference_is_400(self, staff, subscription):
+        response = post(staff, subscription, "refund")
+
+        assert response.json()["fields"] == {"refund_reference": ["This field is required."]}
+
+
+class TestPermissions:
+    @pytest.mark.parametrize(
+        ("action", "permission"),
+        [
+            ("activate", "billing.change_subscription"),
+            ("cancel", "billing.change_subscription"),
+            ("extend", "billing.change_subscription"),
+            ("refund", "billing.refund_invoice"),
+        ],
+    )
+    def test_each_action_asks_for_its_own(self, signed_in, subscription, action, permission):
+        others = [name for name in EVERYTHING if name != permission]
+        body = {"days": 1, "refund_reference": "x"}
+
+        response = signed_in(StaffFactory(permissions=others)).post(
+            f"{AREA}/{subscription.pk}/{action}", body
+        )
+
+        assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
+
+    @pytest.mark.parametrize(
+        ("method", "permission"),
+        [("get", "billing.view_subscription"), ("post", "billing.add_subscription")],
+    )
+    def test_the_list_asks_for_its_own(self, signed_in, method, permission):
+        others = [name for name in EVERYTHING if name != permission]
+
+        response = getattr(signed_in(StaffFactory(permissions=others)), method)(AREA)
+
+        assert response.status_code == 403
