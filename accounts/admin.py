@@ -136,7 +136,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # A new e-mail is as good as a new password, so all of a staff member is out of reach.
-        if obj is not None and obj.is_employed and not request.user.is_superuser:
+        if obj is not None and not customers.is_within_reach(user=obj, by=request.user):
             return False
         return super().has_change_permission(request, obj)
 

@@ -52,7 +52,7 @@ class UserChangeSerializer(serializers.Serializer):
 class NewUserSerializer(UserChangeSerializer):
     email = EmailField()
     password = PasswordField(
-        required=False, help_text="Without one, the customer asks for a link to set theirs."
+        required=False, help_text="Without one, the customer is mailed a link to set theirs."
     )
 
 

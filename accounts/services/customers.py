@@ -25,11 +25,16 @@ class OutOfReach(DomainError):
     http_status = 403
 
 
+def is_within_reach(*, user: User, by: User) -> bool:
+    """Staff are so for superusers only: whoever changes a member of staff could become them."""
+    return by.is_superuser or not user.is_employed
+
+
 def refusal_to_change(*, user: User, by: User) -> str:
-    """Why somebody may not change this account, or "": whoever changes staff could become them."""
+    """Why somebody may not change this account, or "" where they may."""
     if user == by:
         return "this is you."
-    if user.is_employed and not by.is_superuser:
+    if not is_within_reach(user=user, by=by):
         return "only a superuser can change staff."
     return ""
 
@@ -40,7 +45,7 @@ def create(
     """
     Open an account for a customer.
 
-    :param password: without one they ask for a link to set theirs
+    :param password: without one they are mailed a link to set theirs
     :param given: columns of ``BillingDetails``
     :raises EmailInUse: if there is an account with this e-mail
     :raises WeakPassword: if a password validator refuses the password
@@ -55,6 +60,8 @@ def create(
         _save(user)
         if given:
             details.update(user=user, **given)
+        if password is None:
+            passwords.forget(email=email)
     return user
 
 

@@ -96,6 +96,12 @@ def _find(text: str) -> Invoice | None:
         return Invoice.objects.filter(number=text.upper()).first()
 
 
+def _named(payment: Payment) -> str:
+    """What the payer wrote; where that is the id of an invoice, its number."""
+    invoice = _find(payment.invoice_reference)
+    return invoice.number if invoice else payment.invoice_reference
+
+
 def _described(invoice: Invoice, payment: Payment) -> SafeString:
     same = ", the same customer" if invoice.user_id == payment.user_id else ""
     return format_html(
@@ -115,7 +121,7 @@ STEPS = (
         permission="billing.take_payment",
         question=lambda payment: (
             f"{payment.money.for_people()} came from {payment.provider} with the reference"
-            f" {payment.reference}, for “{payment.invoice_reference}”. The invoice that it is"
+            f" {payment.reference}, for “{_named(payment)}”. The invoice that it is"
             " assigned to is paid, and what that is for becomes live at once."
         ),
         form=AssignForm,

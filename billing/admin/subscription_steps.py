@@ -101,7 +101,8 @@ def _can_be_cancelled(subscription: Subscription) -> bool:
 
 
 def _can_be_extended(subscription: Subscription) -> bool:
-    return _runs(subscription) and subscription.expires_at is not None
+    unfinished = subscription.status in LIVE or _runs(subscription)
+    return unfinished and subscription.expires_at is not None
 
 
 def _runs(subscription: Subscription) -> bool:

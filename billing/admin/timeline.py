@@ -38,7 +38,6 @@ _SENTENCES = {
     "payment.unmatched": "Payment {subject} of {amount} fits nothing: {unmatched}",
     "subscription.activated": "Subscription to {subject} began",
     "subscription.cancelled": "Subscription to {subject} {cancelled}",
-    "subscription.cancelled_by_staff": "Staff cancelled the subscription to {subject}",
     "subscription.expired": "Subscription to {subject} expired",
     "subscription.extended": "Subscription to {subject} extended by {days} days",
     "subscription.paused": "Subscription to {subject} paused",

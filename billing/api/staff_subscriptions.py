@@ -133,7 +133,7 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
         },
     )
     def create(self, request: Request) -> Response:
-        """Order a plan for a customer: pending until its invoice is paid."""
+        """Order a plan for a customer: pending until its invoice is paid, active if it is free."""
         told = checked(StartSerializer, request.data)
         made = staff_subscriptions.start(
             customer=_customer(told["user_id"]),
@@ -147,7 +147,11 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
             {
                 "subscription": shape(StaffSubscriptionSerializer, made.subscription),
                 "invoice": shape(InvoiceSerializer, made.invoice),
-                "message": "The subscription waits for its payment.",
+                "message": (
+                    "The subscription is active: nothing is to be paid."
+                    if made.is_paid
+                    else "The subscription waits for its payment."
+                ),
             },
             status=201,
         )

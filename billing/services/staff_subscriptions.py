@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
@@ -114,12 +114,12 @@ def extend(
         if locked.expires_at is None:
             raise SubscriptionStateForbids("It never ends.", status=locked.status)
         more = timedelta(days=days)
-        _add_ons_that_end_with(locked).update(expires_at=F("expires_at") + more)
-        locked.expires_at += more
-        if locked.status != Status.PAUSED and not locked.ends_after(now):
+        if locked.status != Status.PAUSED and locked.expires_at + more <= now:
             raise SubscriptionStateForbids(
                 f"{days} days are too few: it would be over all the same.", status=locked.status
             )
+        _add_ons_that_end_with(locked).update(expires_at=F("expires_at") + more)
+        locked.expires_at += more
         locked.save(update_fields=["expires_at"])
         events.record(_event("subscription.extended", locked, by, reason, now, days=days))
         return locked

@@ -177,9 +177,7 @@ def _reason(author: Author | None) -> str:
     return BY_STAFF if author else BY_CUSTOMER
 
 
-def _save(
-    subscription: Subscription, event: str, author: Author | None, now: datetime
-) -> None:
+def _save(subscription: Subscription, event: str, author: Author | None, now: datetime) -> None:
     subscription.save()
     events.record(
         Event(

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Func, Sum
+from django.db.models import Sum
+from django.db.models.functions import Abs
 
 from accounts.models import User
 from billing.models import Event, TokenTransaction
@@ -20,6 +21,7 @@ from config.errors import DomainError
 
 Type = TokenTransaction.Type
 _TYPES = (Type.BONUS, Type.ADJUSTMENT)
+_EVENT = "tokens.adjusted"
 
 
 class TokenLimitExceeded(DomainError):
@@ -38,8 +40,8 @@ def adjust(
 
     :param amount: whole tokens; more than zero grants them, less takes them
     :raises InvalidTokenAmount: if it is zero
-    :raises TokenLimitExceeded: if this customer would get and lose more tokens by hand today than
-        the role of ``by`` may move
+    :raises TokenLimitExceeded: if ``by`` would have granted to and taken from this customer more
+        tokens today than their role may move
     :raises NotEnoughTokens: if fewer are there than would be taken
     :raises TokenReferenceReused: if the reference was used for another amount
     :raises ReasonMissing: without a reason
@@ -59,7 +61,7 @@ def adjust(
         moved = _move(user_id, amount, reference, now)
         events.record(
             Event(
-                name="tokens.adjusted",
+                name=_EVENT,
                 user_id=user_id,
                 subject_id=moved.pk,
                 payload={"tokens": amount, "by": str(by.pk), "reason": reason},
@@ -93,9 +95,12 @@ def _require_within_limit(user_id: UUID, amount: int, by: User, now: datetime) -
         return
     zone = ZoneInfo(settings.BILLING_TIME_ZONE)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    own = Event.objects.filter(
+        name=_EVENT, user_id=user_id, payload__by=str(by.pk), created_at__gte=midnight
+    )
     moved = TokenTransaction.objects.filter(
-        account_id=user_id, transaction_type__in=_TYPES, created_at__gte=midnight
-    ).aggregate(total=Sum(Func(F("amount"), function="abs")))["total"]
+        account_id=user_id, pk__in=own.values("subject_id")
+    ).aggregate(total=Sum(Abs("amount")))["total"]
     left = max(0, limit - (moved or 0))
     if abs(amount) > left:
         raise TokenLimitExceeded(

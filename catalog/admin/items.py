@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -19,8 +19,10 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+from catalog.admin import previews
 from catalog.admin.duplicates import DuplicateForm
 from catalog.admin.fields import StorableJSONField, currency_field
+from catalog.admin.filters import SoldInFilter
 from catalog.admin.prices import PriceInline, price_history
 from catalog.models import AddOn, Item, Plan, TokenBundle
 from catalog.services import editing, items, prices
@@ -52,7 +54,7 @@ class ItemAdmin(ModelAdmin):
     readonly_fields = ("archived_at", "created_at", "updated_at", "past_and_scheduled_prices")
     actions = ("activate", "deactivate", "archive", "restore")
     warn_unsaved_form = True
-    actions_detail = ("duplicate",)
+    actions_detail = ("preview", "duplicate")
 
     sale_fields = ("is_active", "archived_at", "default_currency", "sort_order")
     own_fields: tuple[str, ...] = ()
@@ -189,19 +191,36 @@ class ItemAdmin(ModelAdmin):
 
     def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the page of a refused deletion offers; only by a form."""
-        item = self.get_object(request, object_id)
-        if item is None or not self.has_change_permission(request, item):
-            raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        items.archive(item=item, now=timezone.now())
-        self.log_change(request, item, "Archived.")
+        with transaction.atomic():
+            item: Any = self.get_object(request, object_id)
+            if item is None or not self.has_change_permission(request, item):
+                raise PermissionDenied
+            items.archive(item=item, now=timezone.now())
+            self.log_change(request, item, "Archived.")
         self.message_user(request, f"“{item}” is archived.", messages.SUCCESS)
         return redirect(self._page_of(item))
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list:
         buttons = super().get_actions_detail(request, object_id)
-        return buttons if self.has_add_permission(request) else []
+        if self.has_add_permission(request):
+            return buttons
+        return [button for button in buttons if not button.action_name.endswith("duplicate")]
+
+    @action(description="What the customer sees", url_path="preview", icon="visibility")
+    def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """As a card, and as the API's answer, made by what makes that."""
+        item = super().get_object(request, object_id)
+        if item is None or not self.has_view_permission(request, item):
+            raise PermissionDenied
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "title": f"What the customer sees of “{item}”",
+            "page": self._page_of(item),
+            **previews.of(item, now=timezone.now()),
+        }
+        return TemplateResponse(request, "admin/catalog/preview.html", context)
 
     @action(description="Duplicate", url_path="duplicate", icon="content_copy")
     def duplicate(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -242,7 +261,12 @@ class ItemAdmin(ModelAdmin):
 class PlanAdmin(ItemAdmin):
     form = PlanForm
     list_display = ("name", "current_prices", "billing_period", "is_active", "sort_order")
-    list_filter = ("is_active", "billing_period", ("archived_at", EmptyFieldListFilter))
+    list_filter = (
+        "is_active",
+        "billing_period",
+        SoldInFilter,
+        ("archived_at", EmptyFieldListFilter),
+    )
     search_fields = ("name", "slug", "description")
     prepopulated_fields = {"slug": ["name"]}
     own_fields = ("name", "slug", "description", "billing_period", "features")
@@ -251,7 +275,7 @@ class PlanAdmin(ItemAdmin):
 @admin.register(TokenBundle)
 class TokenBundleAdmin(ItemAdmin):
     list_display = ("name", "current_prices", "token_amount", "is_active", "sort_order")
-    list_filter = ("is_active", ("archived_at", EmptyFieldListFilter))
+    list_filter = ("is_active", SoldInFilter, ("archived_at", EmptyFieldListFilter))
     search_fields = ("name", "description")
     own_fields = ("name", "description", "token_amount")
 
@@ -259,7 +283,13 @@ class TokenBundleAdmin(ItemAdmin):
 @admin.register(AddOn)
 class AddOnAdmin(ItemAdmin):
     list_display = ("name", "current_prices", "billing_period", "is_active", "sort_order")
-    list_filter = ("is_active", "billing_period", ("archived_at", EmptyFieldListFilter), "plans")
+    list_filter = (
+        "is_active",
+        "billing_period",
+        SoldInFilter,
+        ("archived_at", EmptyFieldListFilter),
+        "plans",
+    )
     search_fields = ("name", "slug", "description")
     prepopulated_fields = {"slug": ["name"]}
     autocomplete_fields = ("plans",)

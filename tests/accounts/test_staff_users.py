@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
@@ -97,6 +99,21 @@ class TestCreate:
         )
         assert log_in(api, "ann@example.com").status_code == 200
 
+    def test_without_a_password_mails_a_link_to_set_one(self, staff, api, mailoutbox):
+        staff.post(AREA, {"email": "Ann@Example.com"})
+
+        (mail,) = mailoutbox
+        assert mail.to == ["ann@example.com"]
+        token = re.search(r"https?://\S+", mail.body)[0].split("=")[-1].split("/")[-1]
+        reset = {"token": token, "new_password": PASSWORD}
+        assert api.post("/api/v1/auth/reset-password", reset).status_code == 200
+        assert log_in(api, "ann@example.com").status_code == 200
+
+    def test_with_a_password_mails_nothing(self, staff, mailoutbox):
+        staff.post(AREA, {"email": "ann@example.com", "password": PASSWORD})
+
+        assert mailoutbox == []
+
     def test_without_a_password_lets_nobody_in(self, staff, api):
         response = staff.post(AREA, {"email": "ann@example.com"})
 
@@ -104,13 +121,14 @@ class TestCreate:
         assert not User.objects.get(email="ann@example.com").has_usable_password()
         assert log_in(api, "ann@example.com", "").status_code in (400, 401)
 
-    def test_of_a_taken_email_is_409(self, staff):
+    def test_of_a_taken_email_is_409(self, staff, mailoutbox):
         UserFactory(email="ann@example.com")
 
         response = staff.post(AREA, {"email": "ANN@example.com", "details": {"company": "X"}})
 
         assert (response.status_code, response.json()["code"]) == (409, "email_in_use")
         assert User.objects.filter(email="ann@example.com").count() == 1
+        assert mailoutbox == []
         assert not BillingDetails.objects.exists()
 
     @pytest.mark.parametrize(

@@ -913,10 +913,10 @@ TOKENS = [
     ),
     Break(
         "purchase_is_credited_once",
-        "what was credited was a gift",
+        "what was credited was no purchase",
         "gus_purchase",
         """
-        UPDATE billing_tokentransaction SET transaction_type = 'bonus'
+        UPDATE billing_tokentransaction SET transaction_type = 'usage'
          WHERE reference_id = %(gus_purchase)s::text
         """,
     ),
@@ -986,6 +986,22 @@ EVENTS = [
     *untold("event_of_paused_subscription", "subscription.paused", "eve_subscription"),
     *told_twice("event_of_started_add_on", "add_on.activated", "ann_add_on"),
     *told_twice("event_of_credit", "tokens.credited", "gus_invoice"),
+    *told_twice("event_of_adjustment", "tokens.adjusted", "fay_gift"),
+    Break(
+        "event_of_adjustment",
+        "fewer tokens were told",
+        "fay_gift",
+        """
+        UPDATE billing_event SET payload = payload || '{"tokens": 99}'
+         WHERE subject_id = %(fay_gift)s
+        """,
+    ),
+    Break(
+        "event_of_adjustment",
+        "of another customer's account",
+        "fay_gift",
+        "UPDATE billing_event SET user_id = %(ann)s WHERE subject_id = %(fay_gift)s",
+    ),
     *untold("event_of_payment", "payment.captured", "ann_payment"),
     *untold("event_of_payment", "payment.unmatched", "stray_payment"),
 ]

@@ -9,12 +9,12 @@ import pytest
 
 from accounts.models import User
 from billing.models import Payment, Subscription
-from billing.services import invoices, payments, refunds, subscriptions, tokens
+from billing.services import invoices, payments, refunds, subscriptions, token_adjustments, tokens
 from billing.services.checkout import Checkout
 from catalog.models import BillingPeriod
 from catalog.money import Money
 from tests.billing.purchases import check_out, pay, unmatched
-from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory, UserFactory
+from tests.factories import AddOnFactory, PlanFactory, StaffFactory, TokenBundleFactory, UserFactory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEXT_DAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -30,9 +30,10 @@ class Customers:
     paid, spent 120 tokens, and has ordered another add-on. Bob has ordered, and not paid. Cid
     gave up what he had ordered. Dora has replaced Pro with Team, by a payment that was unmatched
     at first. Eve has paused, and bought an add-on since. Fay has the plan that costs nothing and
-    never ends. On the next day Gus bought a bundle for yen, and has ordered two more. On the third,
-    Hal had used 120 of his 500 tokens when all that he had bought was refunded, and Ida's order was
-    voided. And money came that fits nothing: some of it waits, some was sent back.
+    never ends; she was granted 100 tokens, of which 30 were taken again. On the next day Gus bought
+    a bundle for yen, and has ordered two more. On the third, Hal had used 120 of his 500 tokens
+    when all that he had bought was refunded, and Ida's order was voided. And money came that fits
+    nothing: some of it waits, some was sent back.
     """
 
     def __init__(self) -> None:
@@ -144,7 +145,19 @@ class Customers:
         self._keep("eve_late", late)
 
     def _fay(self) -> None:
-        self._keep("fay", check_out(self._user("fay"), plan=self.free, now=NOON))
+        fay = self._user("fay")
+        self._keep("fay", check_out(fay, plan=self.free, now=NOON))
+        agent = StaffFactory(is_superuser=True)
+        for amount, name in ((100, "fay_gift"), (-30, "fay_loss")):
+            moved = token_adjustments.adjust(
+                user_id=fay.id,
+                amount=amount,
+                reference=name,
+                reason="An outage",
+                by=agent,
+                now=NOON,
+            )
+            self.ids[name] = moved.id
 
     def _gus(self) -> None:
         gus = self._user("gus")

@@ -143,7 +143,7 @@ class TestCancel:
         assert running.expires_at == NOW + timedelta(days=3)
         assert AddOnSubscription.objects.get().expires_at == NOW + timedelta(days=3)
         event = Event.objects.filter(name="subscription.cancelled").latest("id")
-        assert event.payload["reason"] == "Fraud"
+        assert (event.payload["reason"], event.payload["note"]) == ("staff", "Fraud")
 
     def test_of_an_unpaid_one_gives_up_its_invoice(self, support, pending):
         page = support.get(step(pending, "cancel"))

@@ -226,7 +226,7 @@ class TestCommand:
         (row,) = [line for line in printed.splitlines() if "one account per e-mail" in line]
         assert [cell.strip() for cell in row.strip("│").split("│")] == [
             "There is one account per e-mail, whatever its case",
-            "9",
+            "10",
             "0",
         ]
         assert f"{len(books.CHECKS)} rules verified in" in printed

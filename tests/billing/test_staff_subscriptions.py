@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from django.db import OperationalError
 from django.utils import timezone
 
 from billing.models import AddOnSubscription, Event, Invoice, Payment, Subscription
 from billing.services import staff_subscriptions, subscriptions
+from billing.services.subscriptions import SubscriptionStateForbids
 from tests.billing.purchases import check_out, pay, rows_of_billing, subscribe
 from tests.factories import AddOnFactory, PlanFactory, StaffFactory, UserFactory
 
@@ -161,9 +163,21 @@ class TestStart:
         assert (response.status_code, response.json()["code"]) == (400, code)
         assert not Invoice.objects.exists()
 
-    def test_waits_for_the_customer(self, customer, member, now, held_by_another):
-        with held_by_another(customer), pytest.raises(OperationalError, match="lock timeout"):
-            staff_subscriptions.start(customer=customer, plan=PlanFactory(), by=member, now=now)
+    def test_of_a_free_plan_is_live_at_once(self, staff, customer):
+        plan = PlanFactory(prices={"USD": "0"})
+
+        answer = staff.post(AREA, {"user_id": str(customer.pk), "plan_id": str(plan.pk)}).json()
+
+        assert (answer["subscription"]["status"], answer["invoice"]["status"]) == ("active", "paid")
+        assert answer["message"] == "The subscription is active: nothing is to be paid."
+
+    def test_of_a_closed_account_is_refused(self, staff):
+        closed = UserFactory(status="deleted")
+
+        response = staff.post(AREA, {"user_id": str(closed.pk), "plan_id": str(PlanFactory().pk)})
+
+        assert (response.status_code, response.json()["code"]) == (400, "account_closed")
+        assert not Invoice.objects.exists()
 
 
 class TestActivate:
@@ -186,12 +200,18 @@ class TestActivate:
         assert response.status_code == 403
         assert not Payment.objects.exists()
 
-    def test_resumes_a_paused_one(self, staff, subscription, now):
+    def test_resumes_a_paused_one(self, staff, subscription, member, now):
         subscriptions.pause(subscription=subscription, now=now)
 
-        response = post(staff, subscription, "activate")
+        response = post(staff, subscription, "activate", reason="By phone")
 
         assert response.json()["subscription"]["status"] == "active"
+        assert Event.objects.get(name="subscription.resumed").payload == {
+            "status": "active",
+            "reason": "staff",
+            "by": str(member.pk),
+            "note": "By phone",
+        }
 
     def test_takes_a_cancellation_back(self, staff, subscription, now):
         subscriptions.cancel(subscription=subscription, now=now)
@@ -205,13 +225,12 @@ class TestActivate:
         self, staff, customer, subscription, now
     ):
         subscriptions.cancel(subscription=subscription, now=now)
-        Subscription.objects.filter(pk=subscription.pk).update(expires_at="2027-01-01T00:00Z")
         other = subscribe(customer, plan=PlanFactory(), now=now)
         Subscription.objects.filter(pk=subscription.pk).update(expires_at="2027-01-01T00:00Z")
 
         response = post(staff, subscription, "activate")
 
-        assert response.status_code in (400, 409)
+        assert (response.status_code, response.json()["code"]) == (409, "subscription_is_live")
         other.refresh_from_db()
         assert other.status == "active"
 
@@ -230,8 +249,14 @@ class TestCancel:
 
         assert (shown["status"], shown["is_valid"]) == ("cancelled", True)
         assert shown["expires_at"] == "2026-04-01T12:00:00Z"
-        event = Event.objects.get(name="subscription.cancelled_by_staff")
-        assert event.payload == {"by": str(member.pk), "reason": "By phone"}
+        assert shown["cancel_reason"] == "staff"
+        event = Event.objects.get(name="subscription.cancelled")
+        assert event.payload == {
+            "status": "cancelled",
+            "reason": "staff",
+            "by": str(member.pk),
+            "note": "By phone",
+        }
 
     def test_at_once(self, staff, subscription):
         shown = post(staff, subscription, "cancel", at_once=True).json()["subscription"]
@@ -242,6 +267,58 @@ class TestCancel:
             "staff",
         )
         assert AddOnSubscription.objects.get().status == "cancelled"
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_of_an_unpaid_one_gives_up_its_checkout(self, staff, customer, member, now, at_once):
+        made = check_out(customer, plan=PlanFactory(), add_ons=[AddOnFactory()], now=now)
+
+        shown = post(
+            staff, made.subscription, "cancel", at_once=at_once, reason="Ordered twice"
+        ).json()["subscription"]
+
+        assert (shown["status"], shown["cancel_reason"]) == ("cancelled", "staff")
+        assert Invoice.objects.get().status == "cancelled"
+        assert AddOnSubscription.objects.get().status == "cancelled"
+        payload = Event.objects.get(name="subscription.cancelled").payload
+        assert (payload["by"], payload["note"]) == (str(member.pk), "Ordered twice")
+
+    def test_at_once_of_a_paused_one(self, staff, subscription, now):
+        subscriptions.pause(subscription=subscription, now=now)
+
+        shown = post(staff, subscription, "cancel", at_once=True).json()["subscription"]
+
+        assert (shown["status"], shown["is_valid"], shown["paused_at"]) == (
+            "cancelled",
+            False,
+            None,
+        )
+        assert shown["expires_at"] == "2026-03-01T12:00:00Z"
+
+    def test_at_once_of_one_whose_time_is_over_leaves_its_end(self, subscription, member, now):
+        later = now + timedelta(days=40)
+
+        ended = staff_subscriptions.cancel(
+            subscription=subscription, at_once=True, by=member, reason="x", now=later
+        )
+
+        assert (ended.status, ended.cancelled_at) == ("cancelled", later)
+        assert ended.expires_at == subscription.expires_at
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_by_whose_clock_is_behind_ends_nothing_before_it_began(
+        self, customer, member, now, at_once
+    ):
+        lifelong = subscribe(customer, plan=PlanFactory(billing_period="one_time"), now=now)
+
+        ended = staff_subscriptions.cancel(
+            subscription=lifelong,
+            at_once=at_once,
+            by=member,
+            reason="x",
+            now=now - timedelta(seconds=1),
+        )
+
+        assert (ended.cancelled_at, ended.expires_at) == (now, now)
 
     def test_at_once_of_one_that_was_cancelled_for_later(self, staff, subscription):
         post(staff, subscription, "cancel")
@@ -254,8 +331,8 @@ class TestCancel:
         post(staff, subscription, "cancel", at_once=True)
         before = rows_of_billing()
 
-        for at_once in (True, False):
-            response = post(staff, subscription, "cancel", at_once=at_once)
+        for body in ({"at_once": True}, {}):
+            response = post(staff, subscription, "cancel", **body)
 
             assert response.status_code == 400
         assert rows_of_billing() == before
@@ -272,6 +349,52 @@ class TestExtend:
         noted = subscription.history.order_by("pgh_id").last().pgh_context.metadata
         assert noted["reason"] == "Outage"
 
+    def test_moves_an_add_on_that_was_bought_during_a_pause(self, staff, customer, now):
+        live = subscribe(customer, plan=PlanFactory(), now=now)
+        subscriptions.pause(subscription=live, now=now)
+        later = now + timedelta(days=2)
+        late = check_out(customer, add_ons=[AddOnFactory()], now=later)
+        pay(late.invoice, now=later)
+
+        post(staff, live, "extend", days=10)
+        resumed = subscriptions.resume(subscription=live, now=now + timedelta(days=5))
+
+        assert resumed.expires_at == datetime(2026, 4, 16, 12, tzinfo=UTC)
+        assert AddOnSubscription.objects.get().expires_at == datetime(2026, 4, 16, 12, tzinfo=UTC)
+
+    def test_of_one_that_is_cancelled_and_still_runs(self, staff, subscription):
+        post(staff, subscription, "cancel")
+
+        shown = post(staff, subscription, "extend", days=1).json()["subscription"]
+
+        assert (shown["status"], shown["expires_at"]) == ("cancelled", "2026-04-02T12:00:00Z")
+        assert AddOnSubscription.objects.get().expires_at == datetime(2026, 4, 2, 12, tzinfo=UTC)
+
+    def test_of_a_live_one_whose_time_is_over_lets_it_run_again(self, subscription, member):
+        def extend(days):
+            return staff_subscriptions.extend(
+                subscription=subscription,
+                days=days,
+                by=member,
+                reason="x",
+                now=datetime(2026, 4, 3, 12, tzinfo=UTC),
+            )
+
+        with pytest.raises(SubscriptionStateForbids):
+            extend(2)
+        assert AddOnSubscription.objects.get().expires_at == subscription.expires_at
+        assert extend(3).expires_at == datetime(2026, 4, 4, 12, tzinfo=UTC)
+
+    def test_of_one_that_never_ends_is_refused(self, staff, customer, now):
+        lifelong = subscribe(customer, plan=PlanFactory(billing_period="one_time"), now=now)
+
+        response = post(staff, lifelong, "extend", days=1)
+
+        assert (response.status_code, response.json()["code"]) == (
+            400,
+            "subscription_state_forbids",
+        )
+
     @pytest.mark.parametrize("days", [0, -1, 3661, "x", None, 1.5])
     def test_of_no_days_is_refused(self, staff, subscription, days):
         response = post(staff, subscription, "extend", days=days)
@@ -285,12 +408,6 @@ class TestExtend:
         response = post(staff, subscription, "extend", days=1)
 
         assert response.json()["code"] == "subscription_state_forbids"
-
-    def test_waits_for_the_subscription(self, subscription, member, now, held_by_another):
-        with held_by_another(subscription), pytest.raises(OperationalError, match="lock timeout"):
-            staff_subscriptions.extend(
-                subscription=subscription, days=1, by=member, reason="x", now=now
-            )
 
 
 class TestRefund:

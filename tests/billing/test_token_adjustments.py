@@ -12,7 +12,7 @@ from billing.services import token_adjustments, tokens
 from billing.services.invoices import ReasonMissing
 from billing.services.token_adjustments import TokenLimitExceeded
 from tests.billing.purchases import check_out, pay
-from tests.factories import StaffFactory, TokenBundleFactory
+from tests.factories import StaffFactory, TokenBundleFactory, UserFactory
 from tests.threads import at_once
 
 pytestmark = [
@@ -109,7 +109,28 @@ class TestAdjust:
 
 
 class TestLimit:
-    def test_is_of_one_day_and_customer(self, customer, agent):
+    def test_is_of_one_customer(self, customer, agent):
+        adjust(customer, agent, 1000)
+
+        assert adjust(UserFactory(), agent, 1000).balance_after == 1000
+
+    def test_is_each_members_own(self, customer, agent, roles):
+        """What a superuser gives takes nothing from what the agent may give."""
+        colleague = StaffFactory()
+        colleague.groups.add(roles["Support"])
+        adjust(customer, StaffFactory(is_superuser=True), 50_000, reference="by root")
+        adjust(customer, colleague, 1000, reference="by a colleague")
+
+        assert adjust(customer, agent, 1000).balance_after == 52_000
+
+    def test_is_not_used_up_by_a_repeat(self, customer, agent):
+        adjust(customer, agent, 600)
+
+        adjust(customer, agent, 600)
+
+        assert adjust(customer, agent, 400, reference="two").balance_after == 1000
+
+    def test_is_of_one_day(self, customer, agent):
         adjust(customer, agent, 600)
 
         with pytest.raises(TokenLimitExceeded) as refusal:

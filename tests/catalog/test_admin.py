@@ -221,7 +221,7 @@ class TestList:
         items = factory.create_batch(size, prices={"USD": "29.00", "EUR": "27.00"})
 
         # session, user, two counts, rows, prices; the add-ons' filter asks for the plans.
-        with django_assert_num_queries(8 if factory is AddOnFactory else 7):
+        with django_assert_num_queries(9 if factory is AddOnFactory else 8):
             page = staff.get(list_of(type(items[0])))
 
         assert len(page.context["cl"].result_list) == size

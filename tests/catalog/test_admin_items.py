@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from billing.services import subscriptions
 from catalog.models import AddOn, Plan, TokenBundle
-from catalog.services import items
+from catalog.services import items, prices
 from tests.billing.purchases import check_out, pay, subscribe
 from tests.catalog.desk import list_of, page_of, prices_of, signed_in
 from tests.factories import (
@@ -234,3 +235,81 @@ class TestDuplicate:
             items.duplicate(item=plan, name="Other", slug="pro", now=timezone.now())
 
         assert Plan.objects.count() == 1
+
+
+@pytest.mark.django_db
+class TestPreview:
+    def address(self, item):
+        return page_of(item).replace("change", "preview")
+
+    def test_shows_the_answer_of_the_public_api(self, manager, api):
+        plan = PlanFactory(slug="pro", features={"seats": 5}, prices={"USD": "29.00"})
+        public = api.get("/api/v1/tarif-plans/pro").json()
+
+        page = manager.get(self.address(plan))
+
+        assert json.loads(page.context["answer"]) == public
+        assert page.context["absent"] == ""
+
+    def test_shows_a_card(self, manager):
+        bundle = TokenBundleFactory(name="Starter", token_amount=1500, prices={"USD": "5.00"})
+
+        card = manager.get(self.address(bundle)).context["card"]
+
+        assert card == {
+            "name": "Starter",
+            "description": bundle.description,
+            "prices": ["$5.00"],
+            "period": "once",
+            "features": ["1,500 tokens"],
+        }
+
+    @pytest.mark.parametrize(
+        ("state", "said"),
+        [
+            ({"is_active": False}, "It is off sale."),
+            ({"is_active": False, "archived_at": NOON}, "It is archived."),
+            ({"prices": {}}, "It has no price."),
+        ],
+    )
+    def test_says_why_nobody_sees_it(self, manager, state, said):
+        add_on = AddOnFactory(**state)
+
+        assert said in manager.get(self.address(add_on)).content.decode()
+
+    def test_takes_what_was_typed_for_text(self, manager):
+        plan = PlanFactory(name="<b>Pro</b>", features=["<script>alert(1)</script>"])
+
+        page = manager.get(self.address(plan)).content.decode()
+
+        assert "<script>alert(1)" not in page
+        assert "<b>Pro" not in page
+
+    def test_is_for_who_may_look(self, db):
+        plan = PlanFactory()
+
+        assert signed_in("view_addon").get(self.address(plan)).status_code == 403
+        assert signed_in("view_plan").get(self.address(plan)).status_code == 200
+
+
+@pytest.mark.django_db
+class TestSoldIn:
+    @pytest.mark.parametrize("factory", [PlanFactory, TokenBundleFactory, AddOnFactory])
+    def test_finds_what_has_a_price_in_the_currency_now(self, manager, factory):
+        yen = factory(prices={"USD": "5.00", "JPY": "500"})
+        dollar = factory(prices={"USD": "5.00"})
+        was_yen = factory(prices={"USD": "5.00", "JPY": "500"})
+        prices.withdraw_price(item=was_yen, currency="JPY", now=timezone.now())
+
+        page = manager.get(list_of(type(yen)), {"currency": "JPY"})
+        every = manager.get(list_of(type(yen)), {"currency": "USD"})
+
+        assert list(page.context["cl"].result_list) == [yen]
+        assert set(every.context["cl"].result_list) == {yen, dollar, was_yen}
+
+    def test_of_no_currency_finds_nothing(self, manager):
+        PlanFactory()
+
+        page = manager.get(list_of(Plan), {"currency": "x' OR 1"})
+
+        assert list(page.context["cl"].result_list) == []

@@ -111,6 +111,25 @@ CHECKS = (
         count="= 1",
     ),
     Check(
+        "event_of_adjustment",
+        "What staff granted or took has one event tokens.adjusted, of as many tokens",
+        # The limit of a day is counted by these events.
+        """
+        SELECT movement.id,
+               told.count = 1 AND told.tokens = movement.amount
+               AND told.customer = movement.account_id::text AS holds
+          FROM billing_tokentransaction movement
+          LEFT JOIN (SELECT subject_id, count(*),
+                            sum(CASE WHEN jsonb_typeof(payload->'tokens') = 'number'
+                                     THEN (payload->'tokens')::numeric END) AS tokens,
+                            min(user_id::text) AS customer
+                       FROM billing_event WHERE name = 'tokens.adjusted'
+                      GROUP BY subject_id) told
+                 ON told.subject_id = movement.id
+         WHERE movement.transaction_type IN ('bonus', 'adjustment')
+        """,
+    ),
+    Check(
         "event_of_payment",
         "Every payment has an event payment.captured or payment.unmatched",
         """

@@ -52,8 +52,26 @@
         name(element);
     }
 
+    // Select2 comes when jQuery finds the page ready, which may be after all else; this comes later.
+    window.django?.jQuery?.(() => {
+        document.querySelectorAll(".select2-search__field").forEach((field) => {
+            const select = field.closest(".select2-container")?.previousElementSibling;
+            const label = select?.labels?.[0]?.textContent.trim();
+            if (label && !isNamed(field)) {
+                field.setAttribute("aria-label", label);
+            }
+        });
+    });
+
     document.querySelectorAll(CLICKED).forEach(makeButton);
     document.querySelectorAll("a[href], button").forEach(name);
+    document.querySelectorAll("td input, td select, td textarea").forEach((field) => {
+        const column = field.closest("td[data-label]")?.dataset.label;
+        if (column && !isNamed(field) && field.labels?.length === 0) {
+            const row = field.closest("tr").querySelector("th")?.textContent.trim();
+            field.setAttribute("aria-label", row ? `${column} of ${row}` : column);
+        }
+    });
     document.querySelectorAll("input[placeholder]").forEach((input) => {
         if (!isNamed(input) && input.labels.length === 0) {
             input.setAttribute("aria-label", input.placeholder);
