@@ -294,7 +294,9 @@ def _launch(programs: Path) -> None:
         log = LOG.read_bytes()[logged:].decode(errors="replace") if LOG.exists() else ""
         if _server_pid():  # a killed starter's pg_ctl was faster
             return
-        if "is still in use" in log:  # of a killed server, some process still has the memory
+        # Of a killed server some process still has the memory; or that other pg_ctl's server has
+        # begun to write its PID file, and stopped ours.
+        if "is still in use" in log or "is empty" in str(error):
             time.sleep(0.1)
             return
         raise EmbeddedPostgresError(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import BillingDetails, User
 from accounts.services import customers
 from tests.factories import StaffFactory, UserFactory
+from tests.threads import overtaken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -314,3 +315,27 @@ class TestLocks:
         for call in calls:
             with held_by_another(ann), pytest.raises(OperationalError, match="lock timeout"):
                 call()
+
+    @pytest.mark.parametrize("change", ["edit", "suspend", "activate"])
+    def test_let_nobody_change_who_has_joined_the_staff_meanwhile(self, member, change):
+        ann = UserFactory(email="ann@example.com")
+        now = timezone.now()
+        calls = {
+            "edit": lambda: customers.edit(
+                user=ann, email="x@example.com", given={}, by=member, now=now
+            ),
+            "suspend": lambda: customers.suspend(user=ann, by=member, reason="x", now=now),
+            "activate": lambda: customers.activate(user=ann, by=member, reason="x", now=now),
+        }
+
+        def try_to():
+            try:
+                calls[change]()
+            except customers.OutOfReach as refusal:
+                return refusal.code
+
+        outcome = overtaken(try_to, by=lambda: User.objects.filter(pk=ann.pk).update(is_staff=True))
+
+        assert outcome == "account_out_of_reach"
+        ann.refresh_from_db()
+        assert (ann.email, ann.status, ann.is_staff) == ("ann@example.com", "active", True)

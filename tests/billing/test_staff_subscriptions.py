@@ -453,12 +453,19 @@ class TestPermissions:
         assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
 
     @pytest.mark.parametrize(
-        ("method", "permission"),
-        [("get", "billing.view_subscription"), ("post", "billing.add_subscription")],
+        ("method", "path", "permission"),
+        [
+            ("get", "", "billing.view_subscription"),
+            ("get", "/{pk}", "billing.view_subscription"),
+            ("post", "", "billing.add_subscription"),
+        ],
     )
-    def test_the_list_asks_for_its_own(self, signed_in, method, permission):
+    def test_to_see_and_to_start_ask_for_their_own(
+        self, signed_in, subscription, method, path, permission
+    ):
         others = [name for name in EVERYTHING if name != permission]
+        client = signed_in(StaffFactory(permissions=others))
 
-        response = getattr(signed_in(StaffFactory(permissions=others)), method)(AREA)
+        response = getattr(client, method)(AREA + path.format(pk=subscription.pk))
 
-        assert response.status_code == 403
+        assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
