@@ -16,14 +16,15 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from catalog.admin import previews
+from catalog.admin.confirmations import AsksBeforePriceChange
 from catalog.admin.duplicates import DuplicateForm
+from catalog.admin.exchange import ExchangesFiles
 from catalog.admin.fields import StorableJSONField, currency_field
 from catalog.admin.filters import SoldInFilter
-from catalog.admin.prices import PriceInline, price_history
+from catalog.admin.prices import PriceInline
 from catalog.models import AddOn, Item, Plan, TokenBundle
 from catalog.services import editing, items, prices
 from config.errors import DomainError
@@ -45,13 +46,13 @@ class PlanForm(ItemForm):
         return slug
 
 
-class ItemAdmin(ModelAdmin):
+class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
     form = ItemForm
     inlines = [PriceInline]
     list_editable = ("sort_order",)
     list_select_related = ()
     ordering = ("sort_order", "name")
-    readonly_fields = ("archived_at", "created_at", "updated_at", "past_and_scheduled_prices")
+    readonly_fields = ("archived_at", "created_at", "updated_at")
     actions = ("activate", "deactivate", "archive", "restore")
     warn_unsaved_form = True
     actions_detail = ("preview", "duplicate")
@@ -114,18 +115,11 @@ class ItemAdmin(ModelAdmin):
     # --- The page of one ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> list:
-        fieldsets = [
+        dates = () if obj is None else ("created_at", "updated_at")
+        return [
             (None, {"fields": self.own_fields}),
-            ("On sale", {"fields": self.sale_fields}),
+            ("On sale", {"fields": (*self.sale_fields, *dates)}),
         ]
-        if obj is not None:
-            fieldsets.append(("Past and scheduled prices", {"fields": self.readonly_fields[3:]}))
-            fieldsets.append(("Dates", {"fields": self.readonly_fields[1:3]}))
-        return fieldsets
-
-    @admin.display(description="Prices")
-    def past_and_scheduled_prices(self, item: Any) -> str:
-        return price_history(item)
 
     def formfield_for_dbfield(
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any
@@ -138,7 +132,10 @@ class ItemAdmin(ModelAdmin):
                 "empty": db_field.default,
                 "shape": db_field.validators,
             }
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(db_field, models.JSONField | models.TextField):
+            field.widget.attrs["rows"] = 4  # tall ones would push the prices out of sight
+        return field
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

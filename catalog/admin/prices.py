@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django import forms
+from django.conf import settings
+from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Field, QuerySet
+from django.db.models import F, Field, QuerySet, Value
+from django.db.models.functions import Greatest
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
 from unfold.admin import TabularInline
 from unfold.forms import PaginationInlineFormSet
-from unfold.widgets import UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from catalog.admin.fields import currency_field
 from catalog.models import Price
@@ -24,38 +27,73 @@ from catalog.services import prices
 from config.errors import DomainError
 
 HISTORY_LENGTH = 50  # rows; the rest is in the database
+FARTHEST = timedelta(days=3653)  # a price begins within ten years: more is a slip of the keyboard
+GO_BACK = "_back"  # the button that leads back from the question whether to save
+
+
+class MomentInput(UnfoldAdminTextInputWidget):
+    """The browser's own calendar and clock."""
+
+    input_type = "datetime-local"
+
+    def format_value(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return template_localtime(value).strftime("%Y-%m-%dT%H:%M")
+        return value
 
 
 class PriceForm(forms.ModelForm):
-    """One currency's price. ``money`` is in the cleaned data where a price is to be set."""
+    """
+    One price in one currency, of now or scheduled.
 
+    ``money`` is in the cleaned data where a price is to be set. What is scheduled is shown, and
+    can only be taken back.
+    """
+
+    begins = forms.DateTimeField(
+        required=False,
+        label="From",
+        widget=MomentInput(attrs={"class": "min-w-52"}),
+        help_text=f"When a new amount takes over; empty: at once. Time zone: {settings.TIME_ZONE}.",
+    )
     withdraw = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanWidget,
-        help_text="Stop selling in this currency.",
+        help_text="Stop selling in this currency; take back what is scheduled.",
     )
 
     class Meta:
         model = Price
         fields = ("currency", "amount")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance._state.adding:
+        self.now = now
+        price = self.instance
+        if price._state.adding:
             self.fields["withdraw"].disabled = True
-        else:
-            self.initial["amount"] = self.instance.money.amount
-            if "currency" in self.fields:  # not for those who may only look
-                self.fields["currency"].disabled = True
+            return
+        self.initial["amount"] = price.money.amount
+        # One that has begun since the page was opened sends no amount either.
+        self.was_scheduled = price.valid_from > now or (
+            self.is_bound and self.add_prefix("amount") not in self.data
+        )
+        if self.was_scheduled:
+            self.initial["begins"] = price.valid_from
+            self.fields["amount"].disabled = self.fields["begins"].disabled = True
+        if "currency" in self.fields:  # not for those who may only look
+            self.fields["currency"].disabled = True
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if self.has_changed() and self._has_ended():
+        if self.has_changed() and self._has_moved_on():
             raise ValidationError(
                 "Somebody else has replaced this price meanwhile: open the page anew."
             )
+        if cleaned.get("withdraw") or (not self.instance._state.adding and self.was_scheduled):
+            return cleaned
         currency, amount = cleaned.get("currency"), cleaned.get("amount")
-        if cleaned.get("withdraw") or currency is None or amount is None:
+        if currency is None or amount is None:
             return cleaned
         try:
             cleaned["money"] = Money(amount, currency)
@@ -64,11 +102,27 @@ class PriceForm(forms.ModelForm):
         else:
             if amount < 0:
                 self.add_error("amount", "A price cannot be negative.")
+        self._check_moment(cleaned.get("begins"))
         return cleaned
 
-    def _has_ended(self) -> bool:
-        until = self.instance.valid_until
-        return until is not None and until <= timezone.now()
+    def _check_moment(self, begins: datetime | None) -> None:
+        if begins is None:
+            return
+        if begins < self.now:
+            self.add_error("begins", "A price cannot begin in the past.")
+        elif begins > self.now + FARTHEST:
+            self.add_error("begins", "A price begins within ten years.")
+        elif "amount" not in self.changed_data:
+            self.add_error("amount", "Type the amount that holds from then on.")
+
+    def _has_moved_on(self) -> bool:
+        """Ended, or begun, since the page was opened."""
+        price = self.instance
+        if price._state.adding:
+            return False
+        if self.was_scheduled:
+            return price.valid_from <= self.now
+        return price.valid_until is not None and price.valid_until <= self.now
 
     def validate_constraints(self) -> None:
         """Not on this row: the service ends the price that stands before it adds one."""
@@ -76,6 +130,13 @@ class PriceForm(forms.ModelForm):
 
 class PriceFormSet(PaginationInlineFormSet):
     """Hands what was typed to the service."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.now = timezone.now()
+        super().__init__(*args, **kwargs)
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return super().get_form_kwargs(index) | {"now": self.now}
 
     def clean(self) -> None:
         super().clean()
@@ -89,37 +150,73 @@ class PriceFormSet(PaginationInlineFormSet):
         twice = sorted(currency for currency, times in wanted.items() if times > 1)
         if twice:
             raise ValidationError(f"One price for each currency: {', '.join(twice)} has more.")
+        if GO_BACK in self.data:
+            raise ValidationError("Nothing is saved yet.")
 
     def save_new(self, form: PriceForm, commit: bool = True) -> Price:
         return prices.set_price(
-            item=self.instance, money=form.cleaned_data["money"], now=timezone.now()
+            item=self.instance,
+            money=form.cleaned_data["money"],
+            now=self.now,
+            valid_from=form.cleaned_data["begins"],
         )
 
     def save_existing(self, form: PriceForm, obj: Price, commit: bool = True) -> Price:
-        if form.cleaned_data["withdraw"]:
-            prices.withdraw_price(item=self.instance, currency=obj.currency, now=timezone.now())
-            return obj
-        return self.save_new(form)
+        if not form.cleaned_data["withdraw"]:
+            return self.save_new(form)
+        if form.was_scheduled:
+            prices.take_back(item=self.instance, price=obj, now=self.now)
+        else:
+            prices.withdraw_price(item=self.instance, currency=obj.currency, now=self.now)
+        return obj
+
+
+class PastPrice(NamedTuple):
+    price: Price
+    began: str
+    ended: str
+    state: str
 
 
 class PriceInline(TabularInline):
-    """The prices of now. Who may edit the item may edit its prices."""
+    """The prices of now, and what is scheduled. Who may edit the item may edit its prices."""
 
     model = Price
     form = PriceForm
     formset = PriceFormSet
-    fields = ("currency", "amount", "withdraw")
+    fields = ("currency", "amount", "begins", "withdraw")
+    readonly_fields = ()
     can_delete = False
     hide_title = True
-    verbose_name_plural = "Prices: a new amount replaces the old one at once"
+    verbose_name_plural = "Prices"
+    template_after = "admin/catalog/past_prices.html"
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else 1
 
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        self.item = obj  # an inline lives for one request
+        return super().get_formset(request, obj, **kwargs)
+
+    def past(self) -> list[PastPrice]:
+        """For the template, below the prices of now."""
+        return [] if self.item is None else past_prices(self.item)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        may_change = obj is None or self.has_change_permission(request, obj)
+        return self.fields if may_change else ("currency", "amount", "begins")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
         """While saving, also those that ended since the page was opened, to say so."""
-        every = super().get_queryset(request).order_by("currency")
-        return every if request.method == "POST" else every.current(timezone.now())
+        every = super().get_queryset(request)
+        if request.method == "POST":
+            return every.order_by("currency", "valid_from")
+        return prices.current_and_scheduled(every, now=timezone.now())
+
+    @admin.display(description="From")
+    def begins(self, price: Price) -> str:
+        """For those who may only look."""
+        return _moment(price.valid_from)
 
     def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "currency":
@@ -144,36 +241,20 @@ class PriceInline(TabularInline):
         return False  # a price is withdrawn
 
 
-def price_history(item: prices.AnyItem) -> SafeString | str:
-    """The prices that are not of now, the latest first: ended, taken back, or still to come."""
+def past_prices(item: prices.AnyItem) -> list[PastPrice]:
+    """What it cost, or was to cost and was taken back: the latest first."""
     now = timezone.now()
-    rows = [
-        (price.money.for_people(), _moment(price.valid_from), _moment(price.valid_until), state)
-        for price in item.prices.order_by("-valid_from", "currency", "-id")[:HISTORY_LENGTH]
-        if (state := _state(price, now)) != "current"
+    gone = item.prices.filter(valid_until__lte=Greatest(F("valid_from"), Value(now)))
+    return [
+        PastPrice(
+            price=price,
+            began=_moment(price.valid_from),
+            ended=_moment(price.valid_until),
+            state="taken back" if price.valid_until == price.valid_from else "ended",
+        )
+        for price in gone.order_by("-valid_from", "currency", "-id")[:HISTORY_LENGTH]
     ]
-    if not rows:
-        return "None."
-    head = format_html_join("", '<th class="pr-8 text-left">{}</th>', _HEAD)
-    body = format_html_join(
-        "",
-        '<tr><td class="pr-8">{}</td><td class="pr-8">{}</td><td class="pr-8">{}</td>'
-        "<td>{}</td></tr>",
-        rows,
-    )
-    return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
-
-
-_HEAD = (("Price",), ("From",), ("Until",), ("",))
-
-
-def _state(price: Price, now: Any) -> str:
-    if price.valid_until is not None and price.valid_until <= price.valid_from:
-        return "taken back"
-    if price.valid_from > now:
-        return "scheduled"
-    return "current" if price.valid_until is None or price.valid_until > now else "ended"
 
 
 def _moment(moment: Any) -> str:
-    return "—" if moment is None else date_format(moment, "Y-m-d H:i:s")
+    return date_format(template_localtime(moment), "Y-m-d H:i:s")

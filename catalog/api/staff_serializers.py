@@ -57,6 +57,16 @@ class SlugField(TextField, serializers.SlugField):
     """A slug; a number is none, even of digits."""
 
 
+class PeriodField(serializers.ChoiceField):
+    """A billing period, in any letter case."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(BillingPeriod.choices, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data.lower() if isinstance(data, str) else data)
+
+
 class ItemInput(serializers.Serializer):
     name = TextField(max_length=100)
     description = TextField(max_length=5000, required=False, allow_blank=True)
@@ -72,10 +82,15 @@ class ItemInput(serializers.Serializer):
     is_active = serializers.BooleanField(required=False)
     sort_order = serializers.IntegerField(required=False, min_value=-_LARGEST, max_value=_LARGEST)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "currency" in attrs and "price" not in attrs:
+            raise serializers.ValidationError({"currency": "It is a price's: send the price too."})
+        return attrs
+
 
 class PlanInput(ItemInput):
     slug = SlugField(required=False, max_length=100)
-    billing_period = serializers.ChoiceField(BillingPeriod.choices, required=False)
+    billing_period = PeriodField(required=False)
     features = FeaturesInput(required=False)
 
 
@@ -85,7 +100,7 @@ class TokenBundleInput(ItemInput):
 
 class AddOnInput(ItemInput):
     slug = SlugField(required=False, max_length=100)
-    billing_period = serializers.ChoiceField(BillingPeriod.choices, required=False)
+    billing_period = PeriodField(required=False)
     config = ConfigInput(required=False)
     plan_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=1000)
 

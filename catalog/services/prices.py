@@ -13,6 +13,7 @@ from catalog.models import AddOn, Plan, Price, PriceQuerySet, TokenBundle
 from catalog.money import Money
 from config.errors import DomainError
 
+_NOT_TAKEN_BACK = Q(valid_until=None) | Q(valid_until__gt=F("valid_from"))
 AnyItem = Plan | TokenBundle | AddOn
 ItemType = TypeVar("ItemType", Plan, TokenBundle, AddOn)
 
@@ -23,6 +24,10 @@ class NegativePrice(DomainError):
 
 class PriceInThePast(DomainError):
     code = "price_in_the_past"
+
+
+class PriceHasBegun(DomainError):
+    code = "price_has_begun"
 
 
 # --- Writing ---
@@ -81,6 +86,27 @@ def withdraw_price(*, item: AnyItem, currency: str, now: datetime) -> None:
     prices.current(now).update(valid_until=now)
 
 
+@transaction.atomic
+def take_back(*, item: AnyItem, price: Price, now: datetime) -> None:
+    """
+    Let a scheduled price never begin: the one before it goes on until the one after it.
+
+    Where it was taken back before nothing happens: it is what the caller wants.
+
+    :raises PriceHasBegun: if it is no longer to come: it is replaced or withdrawn then
+    """
+    prices, now = _locked_prices(item, price.currency, now)
+    scheduled = prices.get(pk=price.pk)
+    begins, ends = scheduled.valid_from, scheduled.valid_until
+    if ends == begins:
+        return
+    if begins <= now:
+        raise PriceHasBegun("This price has begun: it can be replaced or withdrawn.")
+    scheduled.valid_until = begins
+    scheduled.save(update_fields=["valid_until"])
+    prices.filter(valid_until=begins, valid_from__lt=begins).update(valid_until=ends)
+
+
 def _locked_prices(item: AnyItem, currency: str, now: datetime) -> tuple[PriceQuerySet, datetime]:
     """
     Lock the item; return its prices in the currency, and the time.
@@ -96,9 +122,7 @@ def _locked_prices(item: AnyItem, currency: str, now: datetime) -> tuple[PriceQu
 
 def _take_back(prices: PriceQuerySet, *, after: datetime) -> None:
     """End what is scheduled before it begins: the row stays, and is never current."""
-    prices.filter(
-        Q(valid_until=None) | Q(valid_until__gt=F("valid_from")), valid_from__gt=after
-    ).update(valid_until=F("valid_from"))
+    prices.filter(_NOT_TAKEN_BACK, valid_from__gt=after).update(valid_until=F("valid_from"))
 
 
 def _column(item: AnyItem) -> str:
@@ -133,6 +157,12 @@ def with_current_prices(items: QuerySet[ItemType], *, now: datetime) -> QuerySet
     """Give each item the list ``current_prices``, by currency."""
     current = Price.objects.current(now).order_by("currency")
     return items.prefetch_related(Prefetch("prices", current, to_attr="current_prices"))
+
+
+def current_and_scheduled(prices: PriceQuerySet, *, now: datetime) -> PriceQuerySet:
+    """What an item costs, and what it is to cost: in each currency by time."""
+    to_come = prices.filter(_NOT_TAKEN_BACK, valid_from__gt=now)
+    return (prices.current(now) | to_come).order_by("currency", "valid_from")
 
 
 def _listing(item: ItemType, currency: str | None) -> Listing[ItemType]:

@@ -38,6 +38,8 @@ def test_makes_a_plan_with_two_prices_and_changes_one(visitor, staff):
     page.get_by_role("row", name="Team Plan").get_by_role("link").click()
     page.locator("[name=prices-1-amount]").fill("35.00")
     page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("Nobody subscribes to it in USD now.")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
 
     expect(page.get_by_text("was changed successfully")).to_be_visible()
     expect(page.locator("[name=prices-1-amount]")).to_have_value("35.00")

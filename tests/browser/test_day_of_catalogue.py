@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from billing.demo import people
@@ -24,6 +26,7 @@ def test_day_of_catalogue(visitor):
     visitor.sign_in(CATALOGUE, people.PASSWORD)
     visitor.look("catalogue-dashboard")
     changes_a_price(visitor)
+    schedules_a_price_and_takes_it_back(visitor)
     duplicates(visitor)
     archives_what_was_sold(visitor)
     visits_the_other_lists(visitor)
@@ -46,12 +49,45 @@ def changes_a_price(visitor) -> None:
     visitor.look("catalogue-price-fault")
     amount.fill("31.00")
     page.get_by_role("button", name="Save and continue editing").click()
+    paying = (
+        Subscription.objects.live()
+        .running(timezone.now())
+        .filter(plan__slug="pro", currency="USD", amount=Decimal("29.00"))
+    )
+    expect(page.get_by_text(f"{paying.count()} subscribers stay on $29.00.")).to_be_visible()
+    visitor.look("catalogue-price-question")
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_text("Nothing is saved yet.")).to_be_visible()
+    expect(amount).to_have_value("31.00")
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
     assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == Decimal(
         "31.00"
     )
     assert agreed == sorted(
         Subscription.objects.filter(plan__slug="pro").values_list("id", "amount")
+    )
+
+
+def schedules_a_price_and_takes_it_back(visitor) -> None:
+    page = visitor.page
+    begins = timezone.now() + timedelta(days=30)
+    page.locator("[name=prices-1-amount]").fill("35.00")
+    page.locator("[name=prices-1-begins]").fill(begins.strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("The new price, $35.00, holds from")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("[name=prices-2-amount]")).to_have_value("35.00")
+    expect(page.locator("[name=prices-2-amount]")).to_be_disabled()
+    visitor.look("catalogue-scheduled-price")
+    page.locator("[name=prices-2-withdraw]").check()
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("scheduled, is taken back")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("row", name="$35.00")).to_contain_text("taken back")
+    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == Decimal(
+        "31.00"
     )
 
 

@@ -37,6 +37,22 @@ def prices_of(item: Any) -> list[str]:
     return [f"{price.money} {price.currency}" for price in item.prices.current(timezone.now())]
 
 
+def save(client: Client, item: Item, form: dict[str, Any]) -> HttpResponse:
+    """Send the form of an item's page, and say yes where it is asked what that means."""
+    answer = client.post(page_of(item), form)
+    if answer.status_code == 200 and "meanings" in answer.context:
+        answer = client.post(page_of(item), said_yes(answer))
+    return answer
+
+
+def said_yes(question: HttpResponse) -> dict[str, Any]:
+    """What the question's own form sends: all that was typed, and that it is meant."""
+    typed: dict[str, Any] = {}
+    for name, value in question.context["typed"]:
+        typed.setdefault(name, []).append(value)
+    return typed | {question.context["confirmed"]: "1"}
+
+
 def errors(page: HttpResponse) -> str:
     """Every message on a form that came back."""
     assert page.status_code == 200, page
@@ -69,9 +85,9 @@ def filled_in(
 def _values(form: BaseForm) -> dict[str, Any]:
     values = {}
     for bound in form:
-        value = bound.value()
+        value = None if bound.field.disabled else bound.value()
         if value is False or value is None:
-            continue  # a box that is not ticked is not sent
+            continue  # a box that is not ticked is not sent, nor what is disabled
         if isinstance(value, list):
             value = [str(getattr(part, "pk", part)) for part in value]
         values[bound.html_name] = value

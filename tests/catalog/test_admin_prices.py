@@ -6,7 +6,7 @@ from django.utils import timezone
 from catalog.models import Plan
 from catalog.money import Money
 from catalog.services import prices
-from tests.catalog.desk import errors, filled_in, page_of, prices_of
+from tests.catalog.desk import errors, filled_in, page_of, prices_of, save
 from tests.factories import (
     LONG_AGO,
     AddOnFactory,
@@ -26,7 +26,7 @@ class TestChangePrice:
         old = item.prices.get()
         form = filled_in(staff.get(page_of(item)), prices__0__amount="31.00")
 
-        assert staff.post(page_of(item), form).status_code == 302
+        assert save(staff, item, form).status_code == 302
 
         old.refresh_from_db()
         assert (old.amount, old.valid_from) == (Decimal(29), LONG_AGO)
@@ -38,7 +38,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00", "JPY": "2900"})
         form = filled_in(staff.get(page_of(plan)), name="Pro")
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert Plan.objects.get().name == "Pro"
         assert plan.prices.count() == 2
@@ -48,7 +48,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00"})
         form = filled_in(staff.get(page_of(plan)), prices__0__amount="29")
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert plan.prices.count() == 1
 
@@ -64,7 +64,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00"})
         form = filled_in(staff.get(page_of(plan)), prices=[("USD", "29.00"), ("EUR", "27.00")])
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert prices_of(plan) == ["27.00 EUR", "29.00 USD"]
         assert plan.prices.count() == 2
@@ -73,7 +73,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00", "EUR": "27.00"})
         form = filled_in(staff.get(page_of(plan)), prices__0__withdraw="on")
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert prices_of(plan) == ["29.00 USD"]
         assert plan.prices.count() == 2
@@ -83,7 +83,7 @@ class TestChangePrice:
         SubscriptionFactory(plan=plan)
         form = filled_in(staff.get(page_of(plan)), prices__0__withdraw="on")
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert prices_of(plan) == []
 
@@ -91,7 +91,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00"})
         form = filled_in(staff.get(page_of(plan)), prices=[("EUR", "29.00")])
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert prices_of(plan) == ["29.00 USD"]
 
@@ -99,7 +99,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00"})
         form = filled_in(staff.get(page_of(plan))) | {"prices-0-DELETE": "on"}
 
-        staff.post(page_of(plan), form)
+        save(staff, plan, form)
 
         assert prices_of(plan) == ["29.00 USD"]
 
@@ -116,7 +116,7 @@ class TestChangePrice:
         plan = PlanFactory(prices={"USD": "29.00"})
         form = filled_in(staff.get(page_of(plan)), prices=rows, name="Other")
 
-        response = staff.post(page_of(plan), form)
+        response = save(staff, plan, form)
 
         assert message in errors(response)
         assert prices_of(plan) == ["29.00 USD"]
@@ -127,7 +127,7 @@ class TestChangePrice:
         form = filled_in(staff.get(page_of(plan)), prices__0__amount="31.00")
         prices.set_price(item=plan, money=Money.parse("35.00", "USD"), now=timezone.now())
 
-        response = staff.post(page_of(plan), form)
+        response = save(staff, plan, form)
 
         assert "Somebody else" in errors(response)
         assert prices_of(plan) == ["35.00 USD"]
@@ -137,7 +137,7 @@ class TestChangePrice:
         form = filled_in(staff.get(page_of(plan)), name="Pro")
         prices.set_price(item=plan, money=Money.parse("35.00", "USD"), now=timezone.now())
 
-        assert staff.post(page_of(plan), form).status_code == 302
+        assert save(staff, plan, form).status_code == 302
 
         assert Plan.objects.get().name == "Pro"
         assert prices_of(plan) == ["35.00 USD"]
@@ -148,7 +148,7 @@ class TestChangePrice:
         form = filled_in(staff.get(page_of(plan)), prices__0__amount="31.00")
 
         for stranger in (pk, other.prices.get().pk):
-            response = staff.post(page_of(plan), form | {"prices-0-id": stranger})
+            response = save(staff, plan, form | {"prices-0-id": stranger})
 
             assert errors(response)
 

@@ -373,3 +373,81 @@ class TestListings:
         (listing,) = prices.listings(Plan.objects.all(), currency=None, now=moment)
 
         assert [str(money) for money in listing.prices] == shown
+
+
+@pytest.mark.django_db
+class TestTakeBack:
+    def scheduled(self, plan, amount="35.00", at=LATER):
+        return prices.set_price(item=plan, money=usd(amount), now=NOW, valid_from=at)
+
+    def test_lets_the_price_before_it_go_on(self):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        price = self.scheduled(plan)
+
+        prices.take_back(item=plan, price=price, now=NOW)
+
+        assert spans(plan) == [("USD", "29.00", LONG_AGO, None), ("USD", "35.00", LATER, LATER)]
+
+    def test_lets_the_price_before_it_go_on_until_the_one_after_it(self):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        price = self.scheduled(plan)
+        self.scheduled(plan, "39.00", LATER_STILL)
+
+        prices.take_back(item=plan, price=price, now=NOW)
+
+        assert spans(plan) == [
+            ("USD", "29.00", LONG_AGO, LATER_STILL),
+            ("USD", "35.00", LATER, LATER),
+            ("USD", "39.00", LATER_STILL, None),
+        ]
+
+    def test_leaves_a_gap_where_none_was_before_it(self):
+        plan = PlanFactory(prices={})
+        price = self.scheduled(plan)
+
+        prices.take_back(item=plan, price=price, now=NOW)
+
+        assert spans(plan) == [("USD", "35.00", LATER, LATER)]
+
+    def test_leaves_other_currencies_alone(self):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        euro = Money.parse("33.00", "EUR")
+        prices.set_price(item=plan, money=euro, now=NOW, valid_from=LATER)
+        price = self.scheduled(plan)
+
+        prices.take_back(item=plan, price=price, now=NOW)
+
+        assert spans(plan)[0] == ("EUR", "33.00", LATER, None)
+
+    @pytest.mark.parametrize("now", [NOW, LATER_STILL])
+    def test_does_nothing_the_second_time(self, now):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        price = self.scheduled(plan)
+        prices.take_back(item=plan, price=price, now=NOW)
+        self.scheduled(plan, "33.00")
+
+        prices.take_back(item=plan, price=price, now=now)
+
+        assert [str(price.money) for price in plan.prices.current(LATER)] == ["33.00"]
+
+    @pytest.mark.parametrize("now", [LATER, LATER_STILL])
+    def test_refuses_what_has_begun(self, now):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        price = self.scheduled(plan)
+        before = spans(plan)
+
+        with pytest.raises(prices.PriceHasBegun) as refusal:
+            prices.take_back(item=plan, price=price, now=now)
+
+        assert refusal.value.code == "price_has_begun"
+        assert spans(plan) == before
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTakeBackLock:
+    def test_waits_for_the_item(self, held_by_another):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        price = prices.set_price(item=plan, money=usd("35"), now=NOW, valid_from=LATER)
+
+        with held_by_another(plan), pytest.raises(OperationalError, match="lock timeout"):
+            prices.take_back(item=plan, price=price, now=NOW)

@@ -131,6 +131,24 @@ class TestEachKind:
         assert before.valid_until is not None
 
     @OF_EACH_KIND
+    def test_with_a_currency_and_no_price_is_400(self, staff, area, body, key, model):
+        made = staff.post(area, body).json()[key]
+
+        response = staff.put(f"{area}/{made['id']}", {"currency": "EUR"})
+
+        assert response.status_code == 400
+        assert "currency" in response.json()["error"]
+        assert staff.get(f"{area}/{made['id']}").json()[key] == made
+
+    @pytest.mark.parametrize("area", [PLANS, ADDONS])
+    def test_takes_a_period_in_any_letter_case(self, staff, area):
+        response = staff.post(area, PLAN | {"billing_period": "One_Time"})
+
+        [made] = [value for value in response.json().values() if isinstance(value, dict)]
+        assert response.status_code == 201
+        assert (made["billing_period"], made["is_recurring"]) == ("one_time", False)
+
+    @OF_EACH_KIND
     def test_goes_off_and_on_sale(self, staff, area, body, key, model):
         made = staff.post(area, body).json()[key]
 

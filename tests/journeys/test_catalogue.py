@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from catalog.models import Plan
-from tests.catalog.desk import filled_in, signed_in
+from tests.catalog.desk import filled_in, said_yes, signed_in
 
 
 @pytest.mark.django_db
@@ -24,10 +24,14 @@ def test_a_plan_comes_changes_its_price_and_goes():
     assert visitor.get(f"{shop}?currency=EUR").json()["plans"][0]["price"] == "27.00"
     assert visitor.get(f"{shop}/pro").json()["price"] == "29.00"
 
-    # The price in dollars rises, and counts at once; the old one is kept.
+    # The price in dollars rises: nothing is sold for it before somebody has read what it means.
     change = reverse("admin:catalog_plan_change", args=[plan.pk])
     form = filled_in(staff.get(change), prices=[("EUR", "27.00"), ("USD", "31.00")])
-    assert staff.post(change, form).status_code == 302
+    question = staff.post(change, form)
+    assert visitor.get(f"{shop}/pro").json()["price"] == "29.00"
+
+    # It is meant, and counts at once; the old one is kept.
+    assert staff.post(change, said_yes(question)).status_code == 302
 
     assert visitor.get(f"{shop}/pro").json()["prices"] == [
         {"currency": "EUR", "amount": "27.00"},

@@ -1,0 +1,45 @@
+"""One line of an imported table: the item that it makes or changes, with its prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from catalog.money import Money
+from catalog.services import editing, prices
+from catalog.services.prices import ItemType
+
+
+@transaction.atomic
+def save(
+    *,
+    kind: type[ItemType],
+    item: ItemType | None,
+    values: Mapping[str, Any],
+    amounts: Sequence[Money],
+    plan_ids: Sequence[UUID] | None = None,
+    now: datetime,
+) -> ItemType:
+    """
+    Make the item, or where there is one change what is named. No price is rewritten.
+
+    :param values: columns; those that are not named stay, or have their defaults
+    :param amounts: what it costs from now on, one for each currency; of a new item, at least one.
+        Currencies that are not named stay as they are
+    :param plan_ids: of an add-on: None lets its plans stay
+    :raises DomainError: what ``editing.create``, ``editing.edit`` and ``prices.set_price`` raise
+    """
+    if item is None:
+        first, *others = amounts
+        bound = plan_ids or ()
+        saved = editing.create(kind=kind, values=values, price=first, plan_ids=bound, now=now)
+    else:
+        others = list(amounts)
+        saved = editing.edit(item=item, values=values, plan_ids=plan_ids, now=now)
+    for money in others:
+        prices.set_price(item=saved, money=money, now=now)
+    return saved
