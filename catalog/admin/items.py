@@ -57,7 +57,7 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
     warn_unsaved_form = True
     actions_detail = ("preview", "duplicate")
 
-    sale_fields = ("is_active", "archived_at", "default_currency", "sort_order")
+    more_fields = ("default_currency", "sort_order", "archived_at")
     own_fields: tuple[str, ...] = ()
 
     # --- Lists ---
@@ -116,9 +116,10 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> list:
         dates = () if obj is None else ("created_at", "updated_at")
+        # What is rarely touched is folded away: it would push the prices off the first screen.
         return [
-            (None, {"fields": self.own_fields}),
-            ("On sale", {"fields": (*self.sale_fields, *dates)}),
+            (None, {"fields": (*self.own_fields, "is_active")}),
+            ("More", {"fields": (*self.more_fields, *dates), "classes": ["collapse"]}),
         ]
 
     def formfield_for_dbfield(
@@ -134,7 +135,7 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
             }
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, models.JSONField | models.TextField):
-            field.widget.attrs["rows"] = 4  # tall ones would push the prices out of sight
+            field.widget.attrs["rows"] = 2  # tall ones would push the prices out of sight
         return field
 
     def get_object(

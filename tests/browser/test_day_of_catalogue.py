@@ -22,13 +22,15 @@ pytestmark = [
 CATALOGUE = f"catalogue@{people.DOMAIN}"
 
 
-def test_day_of_catalogue(visitor):
+def test_day_of_catalogue(visitor, tmp_path):
     visitor.sign_in(CATALOGUE, people.PASSWORD)
     visitor.look("catalogue-dashboard")
     changes_a_price(visitor)
     schedules_a_price_and_takes_it_back(visitor)
     duplicates(visitor)
     archives_what_was_sold(visitor)
+    sees_what_the_customer_sees(visitor)
+    exports_and_imports(visitor, tmp_path)
     visits_the_other_lists(visitor)
 
 
@@ -121,6 +123,62 @@ def archives_what_was_sold(visitor) -> None:
     visitor.look("catalogue-archived")
     starter.refresh_from_db()
     assert starter.archived_at is not None
+
+
+def sees_what_the_customer_sees(visitor) -> None:
+    page = visitor.page
+    page.get_by_role("link", name="Plans").first.click()
+    page.get_by_role("link", name="Pro", exact=True).click()
+    page.get_by_role("link", name="What the customer sees").click()
+    expect(page.get_by_text('"price": "31.00"')).to_be_visible()
+    visitor.look("catalogue-preview")
+
+
+def exports_and_imports(visitor, folder) -> None:
+    """A file goes out, comes back with a fault, then without; nothing is saved unseen."""
+    page = visitor.page
+    page.get_by_role("link", name="Plans").first.click()
+    page.get_by_role("link", name="Export").first.click()
+    visitor.look("catalogue-export")
+    page.get_by_label("Format").select_option(label="csv")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    file = folder / "plans.csv"
+    download.value.save_as(file)
+    written = file.read_text(encoding="utf-8-sig")
+    assert "price USD" in written
+    assert "31.00" in written
+
+    file.write_text(repriced(written, "-3.00"), encoding="utf-8")
+    imports(visitor, file)
+    expect(page.get_by_text("Nothing is imported: 1 row has faults")).to_be_visible()
+    visitor.look("catalogue-import-fault")
+    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 31
+
+    file.write_text(repriced(written, "33.00"), encoding="utf-8")
+    imports(visitor, file)
+    expect(page.get_by_role("row", name="Pro")).to_contain_text("$31.00 → $33.00")
+    visitor.look("catalogue-import-look")
+    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 31
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("row", name="Pro", exact=False).first).to_contain_text("$33.00")
+    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 33
+
+
+def repriced(written: str, amount: str) -> str:
+    """The file with another price of Pro."""
+    return "".join(
+        line.replace("31.00", amount) if line.startswith("pro,") else line
+        for line in written.splitlines(keepends=True)
+    )
+
+
+def imports(visitor, file) -> None:
+    page = visitor.page
+    page.get_by_role("link", name="Plans").first.click()
+    page.get_by_role("link", name="Import").first.click()
+    page.locator("[name=import_file]").set_input_files(file)
+    page.get_by_role("button", name="Preview").click()
 
 
 def visits_the_other_lists(visitor) -> None:
