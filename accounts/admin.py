@@ -10,9 +10,11 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm as UnfoldPasswordChangeForm
@@ -20,7 +22,7 @@ from unfold.forms import UserChangeForm as UnfoldUserChangeForm
 from unfold.forms import UserCreationForm as UnfoldUserCreationForm
 
 from accounts.models import BillingDetails, User
-from accounts.services import accounts, customers, details, passwords
+from accounts.services import customers, details, passwords
 from accounts.services.details import UnknownCountry
 from accounts.staff_login import admin as staff_login  # noqa: F401 - registers its own pages
 from config.errors import DomainError
@@ -44,13 +46,13 @@ class UserCreationForm(LowerCaseEmail, UnfoldUserCreationForm):
 
     class Meta:
         model = User
-        fields = ("email",)
+        fields = ("email", "language")
 
 
 class UserChangeForm(LowerCaseEmail, UnfoldUserChangeForm):
     class Meta:
         model = User
-        fields = ("email", *RIGHTS)
+        fields = ("email", "language", *RIGHTS)
 
 
 class PasswordChangeForm(UnfoldPasswordChangeForm):
@@ -113,9 +115,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
 
-    add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
+    add_fieldsets = ((None, {"fields": ("email", "language", "password1", "password2")}),)
     fieldsets = (
-        (None, {"fields": ("email", "password", "status", "created_at", "last_login")}),
+        (None, {"fields": ("email", "language", "password", "status", "created_at", "last_login")}),
         ("Rights", {"fields": RIGHTS}),
     )
     readonly_fields = ("status", "created_at", "last_login")  # status: by the actions
@@ -139,6 +141,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         if obj is not None and not customers.is_within_reach(user=obj, by=request.user):
             return False
         return super().has_change_permission(request, obj)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """While one is being saved, nobody else gives them rights that put them out of reach."""
+        user = super().get_object(request, object_id, from_field)
+        is_saving = request.method == "POST" and transaction.get_connection().in_atomic_block
+        return User.objects.lock(user.pk) if user and is_saving else user
+
+    @method_decorator(transaction.atomic)
+    def user_change_password(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        return super().user_change_password(request, *args, **options)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
@@ -188,15 +202,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     @action(description="Suspend", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self._each(request, queryset, accounts.suspend, "suspended")
+        self._each(request, queryset, customers.suspend, "suspended")
 
     @action(description="Activate", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self._each(request, queryset, accounts.activate, "active")
+        self._each(request, queryset, customers.activate, "active")
 
     @action(description="Close for good", permissions=["close"])
     def close(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self._each(request, queryset, accounts.close, "closed")
+        self._each(request, queryset, customers.close, "closed")
 
     def _each(
         self,
@@ -207,11 +221,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     ) -> None:
         done = 0
         for user in queryset:
-            if reason := customers.refusal_to_change(user=user, by=request.user):
-                self.message_user(request, f"{user}: {reason}", messages.ERROR)
-                continue
             try:
-                changed = change(user=user, now=timezone.now())
+                changed = change(user=user, by=request.user, reason="", now=timezone.now())
+            except customers.OutOfReach as refusal:  # it names the account itself
+                self.message_user(request, refusal.message, messages.ERROR)
+                continue
             except DomainError as refusal:
                 self.message_user(request, f"{user}: {refusal.message}", messages.ERROR)
                 continue

@@ -37,6 +37,11 @@ class UserManager(BaseUserManager.from_queryset(LockingQuerySet)):  # type: igno
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+class Language(models.TextChoices):
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+
+
 @tracked(exclude=["password", "last_login"])
 class User(AbstractBaseUser, PermissionsMixin):
     """An account. Customers and staff are both users; staff have ``is_staff`` and groups."""
@@ -56,6 +61,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
     is_staff = models.BooleanField("staff", default=False, help_text="May enter this admin.")
+    language = models.CharField(
+        max_length=10,
+        choices=Language.choices,
+        default=Language.ENGLISH,
+        help_text="Of the mails to them.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Coalesce
@@ -20,6 +20,8 @@ from uuid_utils.compat import uuid7
 from catalog.money import DECIMAL_PLACES, MAX_DIGITS, Money, currencies
 from config.history import tracked
 from config.locking import LockingQuerySet
+
+MOST_TRIAL_DAYS = 366
 
 
 def default_currency() -> str:
@@ -47,6 +49,14 @@ class BillingPeriod(models.TextChoices):
     QUARTERLY = "quarterly"
     YEARLY = "yearly"
     ONE_TIME = "one_time", "one time"
+
+
+class Arrival(models.TextChoices):
+    """How subscribers of another plan move to this one."""
+
+    PRORATED = "prorated", "now, prorated"
+    FULL_PRICE = "full_price", "now, for the full price and a new period"
+    PERIOD_END = "period_end", "at the end of their period"
 
 
 Sold = TypeVar("Sold", bound="Item")
@@ -101,6 +111,23 @@ class Plan(Item):
     features = models.JSONField(
         default=list, blank=True, validators=[validate_features], help_text="A list or an object."
     )
+    trial_days = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(MOST_TRIAL_DAYS)],
+        help_text="0: no trial. One per customer and plan.",
+    )
+    is_trial_paid = models.BooleanField(
+        "trial after payment",
+        default=False,
+        help_text="The first period is paid at the checkout, and begins when the trial ends.",
+    )
+    arrival = models.CharField(
+        "change to this plan",
+        max_length=10,
+        choices=Arrival.choices,
+        default=Arrival.PRORATED,
+        help_text="What it means to move here from another plan in the middle of a period.",
+    )
 
     objects = ItemQuerySet.as_manager()
 
@@ -108,12 +135,17 @@ class Plan(Item):
         verbose_name = "tariff plan"
 
 
+MOST_TOKENS = 10**12  # of a bundle: more is a slip, and millions of these fit on an account
+
+
 @tracked()
 class TokenBundle(Item):
     """So many prepaid tokens for one price."""
 
     token_amount = models.PositiveBigIntegerField(
-        "tokens", validators=[MinValueValidator(1)], help_text="Credited when paid."
+        "tokens",
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_TOKENS)],
+        help_text="Credited when paid.",
     )
 
     objects = ItemQuerySet.as_manager()
@@ -146,6 +178,12 @@ class AddOn(Item):
         verbose_name = "add-on"
 
 
+def shown(price: Money, setup_fee: Money) -> str:
+    """How a person reads a price: ``$29.00``, ``$29.00 + $10.00 for the setup``."""
+    fee = f" + {setup_fee.for_people()} for the setup" if setup_fee.amount else ""
+    return price.for_people() + fee
+
+
 class PriceQuerySet(LockingQuerySet["Price"]):
     def current(self, at: datetime) -> Self:
         return self.filter(
@@ -175,6 +213,13 @@ class Price(models.Model):
     )
     currency = models.CharField(max_length=3, validators=[validate_currency])
     amount = models.DecimalField(max_digits=MAX_DIGITS, decimal_places=DECIMAL_PLACES)
+    setup_fee = models.DecimalField(
+        max_digits=MAX_DIGITS,
+        decimal_places=DECIMAL_PLACES,
+        default=0,
+        db_default=0,
+        help_text="Once, with the first period.",
+    )
     valid_from = models.DateTimeField(default=timezone.now)
     valid_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -185,6 +230,7 @@ class Price(models.Model):
         ordering = ["currency", "valid_from"]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="price_not_negative"),
+            models.CheckConstraint(condition=Q(setup_fee__gte=0), name="price_fee_not_negative"),
             models.CheckConstraint(
                 condition=(
                     Q(plan__isnull=False, bundle=None, add_on=None)
@@ -213,13 +259,18 @@ class Price(models.Model):
         triggers = [
             pgtrigger.ReadOnly(
                 name="price_is_never_changed",
-                fields=["id", "plan", "bundle", "add_on", "currency", "amount", "valid_from"],
+                fields=["id", "plan", "bundle", "add_on", "currency", "amount", "setup_fee"]
+                + ["valid_from"],
             )
         ]
 
     def __str__(self) -> str:
-        return self.money.for_people()
+        return shown(self.money, self.fee)
 
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def fee(self) -> Money:
+        return Money(self.setup_fee, self.currency)

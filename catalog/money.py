@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from functools import cache
+from math import ceil, floor
 
 from babel.core import get_global
 from babel.numbers import format_currency, get_currency_precision, list_currencies
@@ -16,6 +19,7 @@ from config.errors import DomainError
 MAX_DIGITS = 17  # columns are numeric(17, 3): up to 99,999,999,999,999.999
 DECIMAL_PLACES = 3  # as many as any currency in use has
 _LIMIT = Decimal(10) ** (MAX_DIGITS - DECIMAL_PLACES)
+_MOMENT = timedelta(microseconds=1)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 # Decimal itself also reads "1_000", "1e3", " 29 " and the digits of other scripts.
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -140,6 +144,44 @@ class Money:
     def __mul__(self, quantity: int) -> Money:
         return Money(self.amount * quantity, self.currency)
 
+    def share(self, part: timedelta, whole: timedelta) -> Money:
+        """
+        Return what a part of a time costs of what the whole costs, rounded down.
+
+        See docs/adr/0011-proration.md: rounded once, and never to more than the part is worth.
+        """
+        return self._of_units(floor(self._units(part, whole)))
+
+    def share_rounded_up(self, part: timedelta, whole: timedelta) -> Money:
+        """``share``, rounded up: for what is given back."""
+        return self._of_units(ceil(self._units(part, whole)))
+
+    def _units(self, part: timedelta, whole: timedelta) -> Fraction:
+        """How many of the currency's smallest unit the part is worth, exactly."""
+        return (
+            Fraction(self.amount)
+            * 10 ** places(self.currency)
+            * Fraction(part // _MOMENT, whole // _MOMENT)
+        )
+
+    def spread(self, weights: Sequence[Money]) -> list[Money]:
+        """
+        Return this amount in parts that are in proportion to the weights, and add up to it.
+
+        What whole units leave over goes to the largest remainders, the first ones of equal ones.
+        """
+        whole = sum((weight.amount for weight in weights), Decimal(0))
+        if not whole:
+            return [Money.zero(self.currency) for _ in weights]
+        unit = 10 ** places(self.currency)
+        units = Fraction(self.amount) * unit
+        exact = [units * Fraction(weight.amount) / Fraction(whole) for weight in weights]
+        counts = [floor(part) for part in exact]
+        by_remainder = sorted(range(len(exact)), key=lambda at: counts[at] - exact[at])
+        for at in by_remainder[: int(units) - sum(counts)]:
+            counts[at] += 1
+        return [self._of_units(count) for count in counts]
+
     def __str__(self) -> str:
         """The API's form: the currency's own number of places, no grouping."""
         return f"{self.amount:f}"
@@ -149,6 +191,9 @@ class Money:
         shown = format_currency(self.amount, self.currency, locale=locale)
         # CLDR's rule for a symbol that ends in a letter, which Babel leaves out: KWD 2.900.
         return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", shown)
+
+    def _of_units(self, count: int) -> Money:
+        return Money(Decimal(count).scaleb(-places(self.currency)), self.currency)
 
     def _require_same_currency(self, other: Money) -> None:
         if self.currency != other.currency:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.module_loading import import_string
 
 
 def _page(title: str, icon: str, model: str, **options: Any) -> dict[str, Any]:
@@ -25,21 +27,28 @@ def _page(title: str, icon: str, model: str, **options: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": link, "permission": is_allowed} | options
 
 
-def _is_list_of_unmatched(request: HttpRequest) -> bool:
-    return _is_in_payments(request) and request.GET.get("status__exact") == "unmatched"
+def _may_view(*models: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: any(request.user.has_perm(f"billing.view_{name}") for name in models)
 
 
-def _is_list_of_other_payments(request: HttpRequest) -> bool:
-    return _is_in_payments(request) and not _is_list_of_unmatched(request)
+def _to_resolve(request: HttpRequest) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "title": "To resolve",
+        "icon": "rule",
+        "link": reverse_lazy("inbox"),
+        "permission": _may_view("payment", "subscription", "mail"),
+    }
+    waiting = import_string("billing.admin.inbox.count")(request)
+    return entry | {"badge": f"{waiting:,}", "badge_variant": "danger"} if waiting else entry
 
 
-def _is_in_payments(request: HttpRequest) -> bool:
-    return request.path.startswith(str(reverse_lazy("admin:billing_payment_changelist")))
-
-
-def _unmatched_payments() -> dict[str, Any]:
-    entry = _page("To resolve", "rule", "billing.payment", active=_is_list_of_unmatched)
-    return entry | {"link": f"{entry['link']}?status__exact=unmatched"}
+def _upcoming() -> dict[str, Any]:
+    return {
+        "title": "Upcoming invoices",
+        "icon": "event_upcoming",
+        "link": reverse_lazy("upcoming-invoices"),
+        "permission": _may_view("subscription"),
+    }
 
 
 def _is_dashboard(request: HttpRequest) -> bool:
@@ -65,7 +74,7 @@ def _month_report() -> dict[str, Any]:
     }
 
 
-def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
+def side_bar(request: HttpRequest) -> list[dict[str, Any]]:
     """All entries; each carries its own question whether it may be seen."""
     return [
         {
@@ -73,8 +82,9 @@ def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _dashboard(),
                 _page("Invoices", "receipt_long", "billing.invoice"),
-                _page("Payments", "payments", "billing.payment", active=_is_list_of_other_payments),
-                _unmatched_payments(),
+                _upcoming(),
+                _page("Payments", "payments", "billing.payment"),
+                _to_resolve(request),
                 _page("Subscriptions", "autorenew", "billing.subscription"),
                 _page("Add-on subscriptions", "extension", "billing.addonsubscription"),
                 _page("Token purchases", "shopping_cart", "billing.tokenbundlepurchase"),
@@ -86,6 +96,8 @@ def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _page("Accounts", "group", "accounts.user"),
                 _page("Token balances", "toll", "billing.tokenaccount"),
+                _page("On account", "savings", "billing.creditaccount"),
+                _page("Mails", "mail", "billing.mail"),
                 _page("Events", "history", "billing.event"),
             ],
         },
@@ -95,6 +107,8 @@ def side_bar(_request: HttpRequest) -> list[dict[str, Any]]:
                 _page("Plans", "sell", "catalog.plan"),
                 _page("Token bundles", "inventory_2", "catalog.tokenbundle"),
                 _page("Add-ons", "add_box", "catalog.addon"),
+                _page("Coupons", "local_offer", "billing.coupon"),
+                _page("Redemptions", "confirmation_number", "billing.couponredemption"),
             ],
         },
         {

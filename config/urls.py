@@ -10,6 +10,8 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", include("accounts.staff_login.urls")),
     path("admin/", include("billing.admin.reports")),
+    path("admin/", include("billing.admin.inbox")),
+    path("admin/", include("billing.admin.upcoming")),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include("config.api")),

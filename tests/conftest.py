@@ -130,6 +130,7 @@ def roles(db: None) -> dict[str, Group]:
     editor = SimpleNamespace(connection=connection)
     migration.make_roles(apps, editor)
     import_module("billing.migrations.0005_roles_of_the_back_office").extend_roles(apps, editor)
+    import_module("billing.migrations.0008_periods_of_what_runs").extend_roles(apps, editor)
     return {group.name: group for group in Group.objects.filter(name__in=migration.ROLES)}
 
 

@@ -34,7 +34,7 @@ class ItemFactory(factory.django.DjangoModelFactory):
     """
     Something for sale at ``prices={"USD": "29.00", "EUR": "27.00"}``, since long ago.
 
-    ``prices={}``: without any.
+    ``prices={}``: without any; ``prices={"USD": ("29.00", "10.00")}``: with a setup fee.
     """
 
     class Meta:
@@ -46,7 +46,13 @@ class ItemFactory(factory.django.DjangoModelFactory):
         column = {Plan: "plan", TokenBundle: "bundle", AddOn: "add_on"}[type(self)]
         amounts = {"USD": "29.00"} if extracted is None else extracted
         for currency, amount in amounts.items():
-            PriceFactory(**{column: self}, currency=currency, amount=Decimal(amount))
+            amount, fee = amount if isinstance(amount, tuple) else (amount, "0")
+            PriceFactory(
+                **{column: self},
+                currency=currency,
+                amount=Decimal(amount),
+                setup_fee=Decimal(fee),
+            )
 
 
 class PlanFactory(ItemFactory):

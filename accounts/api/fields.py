@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import User
+from accounts.models import Language, User
 
 
 class TextField(serializers.CharField):
@@ -46,3 +46,15 @@ class TokenField(TextField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=4096, **options)
+
+
+class LanguageField(serializers.ChoiceField):
+    """What the mails to somebody are written in."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Language.choices, help_text="Of the mails to them.", **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)

@@ -8,7 +8,13 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.fields import EmailField, PasswordField, TextField, TokenField
+from accounts.api.fields import (
+    EmailField,
+    LanguageField,
+    PasswordField,
+    TextField,
+    TokenField,
+)
 from accounts.models import BillingDetails, User
 from config.schema import ErrorSerializer
 
@@ -16,6 +22,7 @@ from config.schema import ErrorSerializer
 class RegistrationSerializer(serializers.Serializer):
     email = EmailField()
     password = PasswordField()
+    language = LanguageField(required=False)
 
 
 class CredentialsSerializer(serializers.Serializer):
@@ -79,7 +86,7 @@ class UserSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = User
-        fields = ["id", "email", "status", "role", "created_at"]
+        fields = ["id", "email", "status", "role", "language", "created_at"]
         read_only_fields = fields
 
 
@@ -94,6 +101,12 @@ class DetailsSerializer(serializers.ModelSerializer):
     class Meta:
         model = BillingDetails
         exclude = ["user"]
+
+
+class OwnDetailsSerializer(DetailsSerializer):
+    """With the language of the mails to the customer, which belongs to the account."""
+
+    language = LanguageField(required=False, source="user.language")
 
 
 class ProfileSerializer(serializers.Serializer):

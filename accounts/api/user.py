@@ -9,8 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.serializers import (
-    DetailsSerializer,
     DoneSerializer,
+    OwnDetailsSerializer,
     PasswordChangeSerializer,
     ProfileSerializer,
 )
@@ -26,24 +26,27 @@ class Profile(APIView):
 
 
 class Details(APIView):
-    @extend_schema(tags=["accounts"], operation_id="details", responses=DetailsSerializer)
+    @extend_schema(tags=["accounts"], operation_id="details", responses=OwnDetailsSerializer)
     def get(self, request: Request) -> Response:
         """What goes on the next invoice; empty texts where nothing was given."""
         known = getattr(request.user, "billing_details", None) or BillingDetails()
-        return Response(DetailsSerializer(known).data)
+        known.user = request.user
+        return Response(OwnDetailsSerializer(known).data)
 
     @extend_schema(
         tags=["accounts"],
         operation_id="details_update",
-        request=DetailsSerializer,
-        responses=DetailsSerializer,
+        request=OwnDetailsSerializer,
+        responses=OwnDetailsSerializer,
     )
     def put(self, request: Request) -> Response:
         """Replace the fields that are named; the others stay."""
-        form = DetailsSerializer(data=request.data)
+        form = OwnDetailsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        updated = details.update(user=request.user, **form.validated_data)
-        return Response(DetailsSerializer(updated).data)
+        given = {**form.validated_data}
+        told = given.pop("user", {})
+        updated = details.update_own(user=request.user, **told, **given)
+        return Response(OwnDetailsSerializer(updated).data)
 
 
 class ChangePassword(APIView):

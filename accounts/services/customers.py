@@ -113,6 +113,17 @@ def activate(*, user: User, by: User, reason: str, now: datetime) -> User:
         return accounts.activate(user=_lock(user, by), now=now)
 
 
+@transaction.atomic
+def close(*, user: User, by: User, reason: str, now: datetime) -> User:
+    """
+    End an account for good.
+
+    :raises OutOfReach: if the account is staff's, or one's own
+    """
+    with history.noted(by=by.pk, reason=reason):
+        return accounts.close(user=_lock(user, by), now=now)
+
+
 def _lock(user: User, by: User) -> User:
     locked = User.objects.lock(user.pk)
     if reason := refusal_to_change(user=locked, by=by):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from babel import Locale
+from django.db import transaction
 
 from accounts.models import BillingDetails, User
 from config.errors import DomainError
@@ -41,6 +42,21 @@ def country_code(text: str) -> str:
     if text and (not text.isascii() or text.upper() not in countries()):
         raise UnknownCountry(text)
     return text.upper()
+
+
+@transaction.atomic
+def update_own(*, user: User, language: str | None = None, **given: str) -> BillingDetails:
+    """
+    ``update``, by the customer, and the language of the mails to them.
+
+    :param language: one of ``Language``; None leaves it
+    """
+    if language is not None:
+        user.language = language
+        user.save(update_fields=["language"])
+    own = update(user=user, **given)
+    own.user = user
+    return own
 
 
 def update(*, user: User, **given: str) -> BillingDetails:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from accounts.models import User
+from accounts.models import Language, User
 from accounts.services import passwords, sessions
 from accounts.services.sessions import Tokens
 from config.errors import DomainError
@@ -16,11 +16,14 @@ class EmailTaken(DomainError):
     code = "email_taken"
 
 
-def register(*, email: str, password: str, now: datetime) -> Tokens:
+def register(
+    *, email: str, password: str, language: str = Language.ENGLISH, now: datetime
+) -> Tokens:
     """
     Open an account, and sign its owner in.
 
     :param email: in any case; kept in lower case
+    :param language: of the mails to them, one of ``Language``
     :raises EmailTaken: if there is an account with this e-mail, whatever its status
     :raises WeakPassword: if a password validator refuses the password
     """
@@ -32,7 +35,11 @@ def register(*, email: str, password: str, now: datetime) -> Tokens:
     try:
         with transaction.atomic():
             user = User.objects.create_user(
-                email=email, password=password, created_at=now, last_login=now
+                email=email,
+                password=password,
+                language=language,
+                created_at=now,
+                last_login=now,
             )
             return sessions.open(user=user, now=now)
     except IntegrityError:

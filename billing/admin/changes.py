@@ -20,10 +20,11 @@ from django.utils.text import Truncator, capfirst
 from django.utils.timezone import template_localtime
 
 from accounts.models import User
-from billing.admin.columns import NOTHING, money
+from billing.admin.columns import NOTHING, channel, money
 
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _LONGEST = 300  # characters of a value that are shown
+_CHANNELS = {"payment_method", "method", "provider"}
 _SILENT = {"id", "updated_at"}  # they say nothing that the rest does not
 
 Names = dict[tuple[type[models.Model], Any], str]
@@ -185,6 +186,8 @@ def _shown(field: Any, row: Any, names: Names) -> str:
         text = names.get((field.related_model, value), str(value))
     elif field.flatchoices:
         text = capfirst(dict(field.flatchoices).get(value, value))
+    elif field.name in _CHANNELS:
+        text = channel(value)
     elif isinstance(value, bool):
         text = "Yes" if value else "No"
     elif isinstance(value, datetime):

@@ -10,14 +10,15 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import localize
+from django.utils.formats import date_format, localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timezone import template_localtime
 from unfold.utils import display_for_label
 
 from accounts.models import User
-from billing.models import Invoice, Payment
+from billing.models import CouponRedemption, Invoice, Payment
 from catalog.models import Price
 from catalog.money import Money
 
@@ -35,7 +36,25 @@ _COLOURS = {
     "failed": "danger",
     "unmatched": "danger",
     "suspended": "danger",
+    "waiting": "warning",
+    "sending": "info",
+    "sent": "success",
+    "parked": "danger",
 }  # what is over, cancelled or expired, stays grey
+
+METHODS = {  # those that staff choose from
+    "bank_transfer": "Bank transfer",
+    "card": "Card",
+    "cash": "Cash",
+    "cheque": "Cheque",
+    "other": "Other",
+}
+_CHANNELS = METHODS | {"manual": "By hand", "none": "Nothing was owed", "staff": "By staff"}
+
+
+def channel(name: str) -> str:
+    """A provider or a method of payment, as people call it."""
+    return _CHANNELS.get(name) or capfirst(name.replace("_", " ")) or NOTHING
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -44,6 +63,17 @@ def money(amount: Decimal, currency: str) -> str:
 
 def moment(at: datetime | None) -> str:
     return localize(template_localtime(at)) if at else NOTHING
+
+
+def day(at: datetime | None) -> str:
+    """In a sentence."""
+    return date_format(template_localtime(at)) if at else "no day"
+
+
+def periods_left(redemption: CouponRedemption) -> str:
+    """How long a coupon goes on to lessen."""
+    left = redemption.periods_left
+    return "for ever" if left is None else f"{left} more period{'' if left == 1 else 's'}"
 
 
 def status_label(row: models.Model) -> SafeString:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminRadioSelectWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+)
 
 from accounts.admin import UserAdmin
 from accounts.models import BillingDetails, User
-from accounts.services import accounts, customers, passwords
+from accounts.services import customers, passwords
 from billing.admin import changes, glance
 from billing.admin.changes import Change
+from billing.admin.filters import day_field
 from billing.admin.finding import describe, find_view
 from billing.admin.history_page import HistoryPage, page_of
 from billing.admin.links import Links
 from billing.admin.steps import NoReasonForm, ReasonForm, Step, Steps
-from billing.models import Invoice
-from billing.services import mails, search, token_adjustments, tokens
-from config.history import noted
+from billing.models import Invoice, TestClock
+from billing.services import clocks, mails, search, token_adjustments, tokens
 
 PAGE = "events"  # of the timeline, in the address
 MOST_TOKENS = 10**12  # in a form; what a role may is less
@@ -57,14 +62,12 @@ class TokensForm(ReasonForm):
 
 
 def _suspend(user: User, *, by: User, now: datetime, reason: str) -> str:
-    with noted(by=by.pk, reason=reason):
-        accounts.suspend(user=user, now=now)
+    customers.suspend(user=user, by=by, reason=reason, now=now)
     return f"{user} is suspended, and signed out everywhere."
 
 
 def _activate(user: User, *, by: User, now: datetime, reason: str) -> str:
-    with noted(by=by.pk, reason=reason):
-        accounts.activate(user=user, now=now)
+    customers.activate(user=user, by=by, reason=reason, now=now)
     return f"{user} is active."
 
 
@@ -108,6 +111,26 @@ def _has_invoice(user: User) -> bool:
     return Invoice.objects.filter(user=user).exists()
 
 
+class ClockForm(NoReasonForm):
+    """Until when, and how the customer pays meanwhile."""
+
+    to = day_field("Turn to", help_text="Everything that comes due until then is played.")
+    behaviour = forms.ChoiceField(
+        choices=TestClock.Behaviour.choices, widget=UnfoldAdminSelectWidget
+    )
+
+
+def _turn_clock(user: User, *, by: User, now: datetime, to: date, behaviour: str) -> str:
+    done = clocks.turn(
+        user=user, to=datetime(to.year, to.month, to.day, tzinfo=UTC), behaviour=behaviour, now=now
+    )
+    told = f"{done.invoiced:,} invoices, {done.paid:,} payments, {done.failed:,} failures"
+    LogEntry.objects.log_actions(
+        by.pk, [user], CHANGE, f"Turned the clock to {to}.", single_object=True
+    )
+    return f"It is {to} for {user} now: {told}."
+
+
 STEPS = (
     Step(
         name="tokens",
@@ -144,6 +167,19 @@ STEPS = (
         form=NoReasonForm,
         run=_mail_password_link,
         fits=lambda user: user.is_active,
+    ),
+    Step(
+        name="turn-clock",
+        label="Turn clock",
+        icon="schedule",
+        permission="billing.change_testclock",
+        question=lambda user: (
+            f"The time of {user} is their own from then on, for good: renewals, retries and ends"
+            " until that day are played in order. For development and tests."
+        ),
+        form=ClockForm,
+        run=_turn_clock,
+        fits=lambda user: settings.BILLING_TEST_CLOCKS and not user.is_staff,
     ),
     Step(
         name="activate",

@@ -24,7 +24,7 @@ class SubjectFilter(admin.SimpleListFilter):
 
     title = "subject"
     parameter_name = "about"
-    subjects = ("checkout", "invoice", "payment", "subscription", "add_on", "tokens")
+    subjects = ("checkout", "invoice", "payment", "subscription", "add_on", "tokens", "mail")
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list:
         return [(subject, subject.replace("_", "-")) for subject in self.subjects]

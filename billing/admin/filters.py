@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from billing.admin.columns import channel
 from billing.models import Invoice, Payment
 from billing.services import search
 from billing.services.analytics import spans
@@ -147,7 +148,7 @@ class ProviderFilter(ChoiceFilter):
     parameter_name = "provider"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list:
-        return [(name, name) for name in search.providers()]
+        return [(name, channel(name)) for name in search.providers()]
 
     def narrow(self, queryset: QuerySet, chosen: str) -> QuerySet:
         if queryset.model is Payment:

@@ -16,19 +16,23 @@ from django.utils.timezone import template_localtime
 from accounts.models import User
 from billing.admin import changes, timeline
 from billing.admin.changes import Change
-from billing.admin.columns import money, status_label
+from billing.admin.columns import money, periods_left, status_label
 from billing.admin.finding import describe
-from billing.admin.links import Links
+from billing.admin.links import Links, address
 from billing.admin.timeline import Moment
 from billing.models import (
     AddOnSubscription,
+    CouponRedemption,
+    CreditAccount,
     Event,
     Invoice,
     Payment,
     Subscription,
+    TestClock,
     TokenAccount,
 )
 from billing.models.subscription import SubscriptionStatus
+from billing.services import coupons
 from catalog.models import BillingPeriod
 
 ROWS = 5  # of invoices and of payments; the lists have the rest
@@ -45,6 +49,15 @@ class Using:
     status: SafeString
     price: str
     until: str
+    coupon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What is on the customer's account in one currency."""
+
+    amount: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,8 @@ class Glance:
     add_ons: list[Using] | None
     balance: str | None
     balance_address: str
+    credit: list[Owed] | None
+    clock: TestClock | None
     invoices: list[Listed] | None
     invoices_address: str
     payments: list[Listed] | None
@@ -97,6 +112,8 @@ def at(user: User, *, links: Links, now: datetime, page: int) -> Glance:
         balance_address=(
             reverse("admin:billing_tokenaccount_change", args=[user.pk]) if account else ""
         ),
+        credit=_credit(user, links),
+        clock=TestClock.objects.filter(user=user).first(),
         invoices=_invoices(user, links),
         invoices_address=_list_of(Invoice, user),
         payments=_payments(user, links),
@@ -120,21 +137,31 @@ def _in_use(model: Any, user: User, links: Links, now: datetime) -> list[Using] 
     if not links.may_open(model):
         return None
     own = model.objects.filter(user=user)
-    shown = own.running(now) | own.filter(Q(status=SubscriptionStatus.PENDING))
+    rows = own.running(now) | own.filter(Q(status=SubscriptionStatus.PENDING))
+    shown = list(rows.order_by("-id")[:ROWS])
+    on_them = {}
+    if model is Subscription:
+        on_them = coupons.of_all(subscription_ids=[row.pk for row in shown])
     return [
         Using(
             link=links.to(row, row.name),
             status=status_label(row),
             price=_price(row),
             until=_until(row),
+            coupon=_coupon(on_them.get(row.pk)),
         )
-        for row in shown.order_by("-id")[:ROWS]
+        for row in shown
     ]
+
+
+def _coupon(redemption: CouponRedemption | None) -> str:
+    return f"{redemption.name}, {periods_left(redemption)}" if redemption else ""
 
 
 def _price(row: Any) -> str:
     period = BillingPeriod(row.billing_period).label.lower()
-    return f"{money(row.amount, row.currency)} {period}"
+    seats = f"{row.quantity} × " if row.quantity > 1 else ""
+    return f"{seats}{money(row.amount, row.currency)} {period}"
 
 
 def _until(row: Any) -> str:
@@ -148,11 +175,29 @@ def _until(row: Any) -> str:
             return f"paused since {date_format(template_localtime(since))}" if since else "paused"
         case SubscriptionStatus.CANCELLED:
             return f"ends on {end}"
+        case SubscriptionStatus.TRIALING:
+            return f"on trial until {end}"
+    if getattr(row, "past_due_since", None):
+        since = date_format(template_localtime(row.past_due_since))
+        access = getattr(row, "grace_until", None)
+        until = f", access until {date_format(template_localtime(access))}" if access else ""
+        return f"past due since {since}{until}"
     return f"until {end}" if end else "without an end"
 
 
 def _balance(account: TokenAccount | None) -> str:
     return f"{account.balance:,}" if account else "0"
+
+
+def _credit(user: User, links: Links) -> list[Owed] | None:
+    """By currency; also where nothing is left, as there is something to tell of."""
+    if not links.may_open(CreditAccount):
+        return None
+    accounts = CreditAccount.objects.filter(user=user).order_by("currency")
+    return [
+        Owed(amount=money(account.balance, account.currency), address=address(account))
+        for account in accounts
+    ]
 
 
 def _invoices(user: User, links: Links) -> list[Listed] | None:

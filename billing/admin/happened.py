@@ -10,7 +10,7 @@ from django.db.models import Q
 from billing.admin import timeline
 from billing.admin.links import Links
 from billing.admin.timeline import Moment
-from billing.models import AddOnSubscription, Event, Invoice, Payment
+from billing.models import AddOnSubscription, Event, Invoice, Mail, Payment
 
 MOST = 50  # the latest; the list of events has the rest
 
@@ -43,6 +43,12 @@ def to_payment(payment: Payment, *, links: Links) -> Happened | None:
     # It may have become this customer's later than it came: events of nobody are few.
     whose = Q(user_id=payment.user_id) | Q(user_id=None)
     return _told(whose & Q(subject_id=payment.pk), links)
+
+
+def to_mail(mail: Mail, *, links: Links) -> Happened | None:
+    if not links.may_open(Event):
+        return None
+    return _told(Q(user_id=mail.user_id, subject_id=mail.pk), links)
 
 
 def _told(which: Q, links: Links) -> Happened:

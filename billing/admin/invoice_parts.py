@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from billing.admin.columns import NOTHING, money, payment_link, status_label
+from billing.admin.columns import NOTHING, channel, day, money, payment_link, status_label
 from billing.admin.history import HistoryInline
 from billing.admin.read_only import ReadOnlyInline
 from billing.models import (
@@ -14,6 +14,7 @@ from billing.models import (
     Invoice,
     InvoiceLineItem,
     Payment,
+    PaymentAttempt,
     TokenBundlePurchase,
 )
 
@@ -25,10 +26,18 @@ class LineItemInline(ReadOnlyInline):
         "position",
         "shown_type",
         "description",
+        "period",
         "quantity",
         "shown_unit_price",
         "shown_amount",
     )
+
+    @admin.display(description="period")
+    def period(self, line: InvoiceLineItem) -> str:
+        if line.period_start is None:
+            return NOTHING
+        ends = day(line.period_end) if line.period_end else "for good"
+        return f"{day(line.period_start)} – {ends}"
 
     @admin.display(description="type")
     def shown_type(self, line: InvoiceLineItem) -> str:
@@ -47,9 +56,9 @@ class PaymentInline(ReadOnlyInline):
     model = Payment
     ordering = ("-id",)
     fields = (
-        "provider",
+        "shown_provider",
         "link",
-        "method",
+        "shown_method",
         "shown_amount",
         "shown_status",
         "received_at",
@@ -59,6 +68,14 @@ class PaymentInline(ReadOnlyInline):
     @admin.display(description="reference")
     def link(self, payment: Payment) -> SafeString:
         return payment_link(payment)
+
+    @admin.display(description="provider")
+    def shown_provider(self, payment: Payment) -> str:
+        return channel(payment.provider)
+
+    @admin.display(description="method")
+    def shown_method(self, payment: Payment) -> str:
+        return channel(payment.method)
 
     @admin.display(description="amount")
     def shown_amount(self, payment: Payment) -> str:
@@ -71,6 +88,17 @@ class PaymentInline(ReadOnlyInline):
     @admin.display(description="sent back with")
     def sent_back(self, payment: Payment) -> str:
         return payment.refund_reference or NOTHING
+
+
+class AttemptInline(ReadOnlyInline):
+    model = PaymentAttempt
+    verbose_name_plural = "attempts to take the payment"
+    ordering = ("-id",)
+    fields = ("number", "provider", "shown_outcome", "failure", "started_at", "finished_at")
+
+    @admin.display(description="outcome")
+    def shown_outcome(self, attempt: PaymentAttempt) -> str:
+        return capfirst(attempt.get_outcome_display())
 
 
 class PurchaseInline(ReadOnlyInline):
@@ -99,4 +127,11 @@ class InvoiceHistoryInline(HistoryInline):
     model = Invoice.history.rel.related_model
 
 
-INLINES = (LineItemInline, PaymentInline, PurchaseInline, AddOnInline, InvoiceHistoryInline)
+INLINES = (
+    LineItemInline,
+    PaymentInline,
+    AttemptInline,
+    PurchaseInline,
+    AddOnInline,
+    InvoiceHistoryInline,
+)

@@ -12,19 +12,13 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import User
+from billing.admin.columns import METHODS
 from billing.admin.filters import day_field
+from billing.admin.renewal_steps import took
 from billing.admin.steps import ReasonForm, Step
 from billing.models import Invoice
-from billing.services import invoices, mails, payments, refunds
+from billing.services import invoices, mails, payments, refunds, retries
 from billing.services.analytics import spans
-
-METHODS = {
-    "bank_transfer": "Bank transfer",
-    "card": "Card",
-    "cash": "Cash",
-    "cheque": "Cheque",
-    "other": "Other",
-}
 
 
 def reference_field(help_text: str, **options: Any) -> forms.CharField:
@@ -86,6 +80,10 @@ def mark_paid(
     return f"Invoice {invoice} is paid."
 
 
+def take_payment(invoice: Invoice, *, by: User, now: datetime, reason: str) -> str:
+    return took(retries.take_payment(invoice=invoice, by=by, reason=reason, now=now))
+
+
 def void(invoice: Invoice, *, by: User, now: datetime, reason: str) -> str:
     invoices.void(invoice=invoice, by=by, reason=reason, now=now)
     return f"Invoice {invoice} is void."
@@ -143,6 +141,18 @@ SEND = Step(
     question=lambda invoice: f"Invoice {invoice} is mailed to {invoice.user}, with its PDF.",
     run=send,
 )
+TAKE = Step(
+    name="take-payment",
+    label="Try payment now",
+    icon="credit_card",
+    permission="billing.retry_parked",
+    question=lambda invoice: (
+        f"The provider is asked for {invoice.total.for_people()} once more, now. The days of the"
+        " other tries stay."
+    ),
+    run=take_payment,
+    fits=retries.can_be_taken,
+)
 REFUND = Step(
     name="refund",
     label="Refund",
@@ -170,4 +180,4 @@ VOID = Step(
     fits=_is_payable,
     looks="danger",
 )
-STEPS = (MARK_PAID, SEND, REFUND, VOID)
+STEPS = (MARK_PAID, TAKE, SEND, REFUND, VOID)

@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 
 from billing.admin import happened, money_search, sums
 from billing.admin.bulk import Bulks
-from billing.admin.columns import customer_link, moment, money, status_label
+from billing.admin.columns import channel, customer_link, moment, money, status_label
 from billing.admin.filters import (
     CurrencyChoiceFilter,
     InvoiceStatusFilter,
@@ -79,8 +79,8 @@ class InvoiceAdmin(Bulks, Steps, MoneyList, ReadOnlyAdmin):
             {"fields": (("number", "shown_status"), ("shown_user", "subscription"), "shown_buyer")},
         ),
         ("Amounts", {"fields": (("shown_subtotal", "shown_tax", "shown_total"),)}),
-        ("Dates", {"fields": (("issued", "due", "cancelled"),)}),
-        ("Payment", {"fields": (("paid", "payment_method"), ("payment_ref", "id"))}),
+        ("Dates", {"fields": (("issued", "due", "cancelled"), ("reason", "next_attempt"))}),
+        ("Payment", {"fields": (("paid", "shown_method"), ("payment_ref", "id"))}),
     )
 
     # --- The list ---
@@ -176,6 +176,10 @@ class InvoiceAdmin(Bulks, Steps, MoneyList, ReadOnlyAdmin):
 
     # --- Columns ---
 
+    @admin.display(description="payment method")
+    def shown_method(self, invoice: Invoice) -> str:
+        return channel(invoice.payment_method)
+
     @admin.display(description="number", ordering="number")
     def shown_number(self, invoice: Invoice) -> SafeString:
         return format_html('<span class="whitespace-nowrap">{}</span>', invoice.number)
@@ -209,6 +213,10 @@ class InvoiceAdmin(Bulks, Steps, MoneyList, ReadOnlyAdmin):
     @admin.display(description="paid", ordering="paid_at")
     def paid(self, invoice: Invoice) -> str:
         return moment(invoice.paid_at)
+
+    @admin.display(description="next attempt to take it")
+    def next_attempt(self, invoice: Invoice) -> str:
+        return moment(invoice.next_attempt_at)
 
     @admin.display(description="cancelled")
     def cancelled(self, invoice: Invoice) -> str:

@@ -13,9 +13,10 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Upper
 
 from accounts.models import NAMES, BillingDetails, User
-from billing.models import Invoice, Payment
+from billing.models import Invoice, Mail, Payment
 from billing.services import search
 
+_MOST_NAMED = 1_000  # invoices whose number begins like that
 _SHORTEST = 2  # characters of a part; one alone is in half of all names
 
 
@@ -51,6 +52,20 @@ def payments(*, among: QuerySet[Payment], text: str) -> QuerySet[Payment]:
         return among.filter(pk__in=of_invoice.union(*answers, all=True))
     of_customers = _ids(Payment.objects.filter(user_id__in=_customers(text)))
     return among.filter(pk__in=of_customers.union(*answers, all=True))
+
+
+def mails(*, among: QuerySet[Mail], text: str) -> QuerySet[Mail]:
+    """By e-mail, name, company, the number of the invoice of a receipt, or an id of theirs."""
+    text = text.strip()
+    if pk := _id_of(text):
+        return among.filter(
+            Q(pk=pk) | Q(user_id=pk) | Q(kind__in=Mail.Kind.values, reference=str(pk))
+        )
+    if text.upper().startswith("INV-"):
+        named = Invoice.objects.filter(number__startswith=text.upper()).order_by()
+        ids = [str(pk) for pk in named.values_list("pk", flat=True)[:_MOST_NAMED]]
+        return among.filter(kind=Mail.Kind.RECEIPT, reference__in=ids)
+    return among.filter(user_id__in=_customers(text))
 
 
 def _customers(text: str) -> QuerySet:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from accounts.models import User
+from billing.admin.columns import channel
 from billing.admin.invoice_steps import reference_field
 from billing.admin.steps import ReasonForm, Step
 from billing.models import Invoice, Payment
@@ -120,7 +121,7 @@ STEPS = (
         icon="link",
         permission="billing.take_payment",
         question=lambda payment: (
-            f"{payment.money.for_people()} came from {payment.provider} with the reference"
+            f"{payment.money.for_people()} came from {channel(payment.provider)} with the reference"
             f" {payment.reference}, for “{_named(payment)}”. The invoice that it is"
             " assigned to is paid, and what that is for becomes live at once."
         ),

@@ -13,7 +13,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.admin import happened, money_search
-from billing.admin.columns import NOTHING, customer_link, invoice_link, moment, status_label
+from billing.admin.columns import (
+    NOTHING,
+    channel,
+    customer_link,
+    invoice_link,
+    moment,
+    status_label,
+)
 from billing.admin.filters import (
     CurrencyChoiceFilter,
     PaymentStatusFilter,
@@ -45,7 +52,7 @@ class PaymentAdmin(Steps, MoneyList, ReadOnlyAdmin):
     ordering = (UNMATCHED_FIRST, "-id")
     list_display = (
         "shown_reference",
-        "provider",
+        "shown_provider",
         "customer",
         "shown_amount",
         "shown_status",
@@ -68,7 +75,10 @@ class PaymentAdmin(Steps, MoneyList, ReadOnlyAdmin):
     change_form_outer_after_template = "admin/billing/happened.html"
     fieldsets = (
         (None, {"fields": (("reference", "shown_status"), "reason")}),
-        ("Money", {"fields": (("shown_amount", "received_at"), ("provider", "method"))}),
+        (
+            "Money",
+            {"fields": (("shown_amount", "received_at"), ("shown_provider", "shown_method"))},
+        ),
         ("For", {"fields": (("shown_user", "invoice"), ("named_invoice", "id"))}),
         ("Sent back", {"fields": (("refunded_at", "refund_reference"),)}),
     )
@@ -118,6 +128,14 @@ class PaymentAdmin(Steps, MoneyList, ReadOnlyAdmin):
     @admin.display(description="reference", ordering="reference")
     def shown_reference(self, payment: Payment) -> SafeString:
         return format_html('<span class="reference">{}</span>', payment.reference)
+
+    @admin.display(description="provider", ordering="provider")
+    def shown_provider(self, payment: Payment) -> str:
+        return channel(payment.provider)
+
+    @admin.display(description="method")
+    def shown_method(self, payment: Payment) -> str:
+        return channel(payment.method)
 
     @admin.display(description="received", ordering="received_at")
     def received(self, payment: Payment) -> SafeString:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.text import capfirst
 
+from billing.admin import columns
 from billing.admin.report_lists import MonthLists
 from billing.models import InvoiceLineItem
 from billing.services.reports.figures import Entry, Figure, Reconciliation
@@ -233,15 +234,15 @@ def channels(report: Report, lists: MonthLists) -> Table:
         columns=["For invoices", "Without an invoice", "Refunded", "Net"],
         rows=[
             Row(
-                ", ".join(part for part in (channel.provider, channel.method) if part),
+                ", ".join(columns.channel(name) for name in (row.provider, row.method) if name),
                 cells(
-                    (getattr(channel, part) for part in parts),
-                    channel.net,
-                    provider=channel.provider,
-                    method__exact=channel.method,
+                    (getattr(row, part) for part in parts),
+                    row.net,
+                    provider=row.provider,
+                    method__exact=row.method,
                 ),
             )
-            for channel in report.channels
+            for row in report.channels
         ],
         total=Row("In all", cells(sums, net), is_balance=True),
         nothing="No money came in or went back.",

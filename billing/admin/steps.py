@@ -21,7 +21,13 @@ from config.errors import DomainError
 
 
 class ReasonForm(forms.Form):
-    """Why: it is kept with the history."""
+    """
+    Why: it is kept with the history.
+
+    ``notice``: what is to be read before it is sent once more; "" where once is enough.
+    """
+
+    notice = ""
 
     reason = forms.CharField(
         max_length=500,
@@ -33,6 +39,9 @@ class ReasonForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.row = row
         self.by = by
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and not self.notice
 
 
 class NoReasonForm(ReasonForm):

@@ -8,11 +8,14 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.timezone import template_localtime
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminRadioSelectWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+)
 
 from accounts.models import User
+from billing.admin import renewal_steps
+from billing.admin.columns import day
 from billing.admin.steps import ReasonForm, Step
 from billing.models import Subscription
 from billing.models.subscription import LIVE, SubscriptionStatus
@@ -26,7 +29,11 @@ class CancelForm(ReasonForm):
     """When it is to be over. One that was never paid has no time left to choose from."""
 
     when = forms.ChoiceField(
-        choices=[("end", "At the end of what is paid for"), ("now", "At once")],
+        choices=[
+            ("end", "At the end of what is paid for"),
+            ("now", "At once, and nothing is given back"),
+            ("credit", "At once, and the rest of what was paid goes on the customer's account"),
+        ],
         initial="end",
         widget=UnfoldAdminRadioSelectWidget,
     )
@@ -37,7 +44,7 @@ class CancelForm(ReasonForm):
         if self.row.status == Status.PENDING:
             del self.fields["when"]
         elif self.row.status == Status.CANCELLED:  # only its end can come earlier
-            self.fields["when"].choices = [("now", "At once")]
+            self.fields["when"].choices = self.fields["when"].choices[1:]
             self.fields["when"].initial = "now"
 
 
@@ -59,7 +66,7 @@ class ExtendForm(ReasonForm):
         seen = given.pop("seen", None)
         if seen is not None and seen != self._end():
             raise ValidationError(
-                f"It ends on {_day(self.row.expires_at)} by now: open this page anew."
+                f"It ends on {day(self.row.expires_at)} by now: open this page anew."
             )
         return given
 
@@ -71,10 +78,15 @@ def _cancel(
     subscription: Subscription, *, by: User, now: datetime, reason: str, when: str = "end"
 ) -> str:
     cancelled = staff_subscriptions.cancel(
-        subscription=subscription, at_once=when == "now", by=by, reason=reason, now=now
+        subscription=subscription,
+        at_once=when != "end",
+        with_credit=when == "credit",
+        by=by,
+        reason=reason,
+        now=now,
     )
     if cancelled.is_running_at(now):
-        return f"Cancelled: it runs until {_day(cancelled.expires_at)}."
+        return f"Cancelled: it runs until {day(cancelled.expires_at)}."
     return "Cancelled: it is over."
 
 
@@ -82,12 +94,22 @@ def _extend(subscription: Subscription, *, by: User, now: datetime, reason: str,
     extended = staff_subscriptions.extend(
         subscription=subscription, days=days, by=by, reason=reason, now=now
     )
-    return f"Extended: it runs until {_day(extended.expires_at)}."
+    return f"Extended: it runs until {day(extended.expires_at)}."
 
 
 def _activate(subscription: Subscription, *, by: User, now: datetime, reason: str) -> str:
     staff_subscriptions.activate(subscription=subscription, by=by, reason=reason, now=now)
     return "Activated."
+
+
+def _pause(subscription: Subscription, *, by: User, now: datetime, reason: str) -> str:
+    staff_subscriptions.pause(subscription=subscription, by=by, reason=reason, now=now)
+    return "Paused: its time stands still until it is activated again."
+
+
+def _can_be_paused(subscription: Subscription) -> bool:
+    is_active = subscription.status == Status.ACTIVE and _runs(subscription)
+    return is_active and subscription.past_due_since is None
 
 
 def _can_be_activated(subscription: Subscription) -> bool:
@@ -118,21 +140,17 @@ def _asks_to_activate(subscription: Subscription) -> str:
             )
         case Status.PAUSED:
             return "It goes on, and ends as much later as it was paused."
-    return f"Its cancellation is taken back: on {_day(subscription.expires_at)} it does not end."
+    return f"Its cancellation is taken back: on {day(subscription.expires_at)} it does not end."
 
 
 def _asks_to_cancel(subscription: Subscription) -> str:
     if subscription.status == Status.PENDING:
         return "It was never paid: it is given up, with its invoice and all that is on that."
     return (
-        f"{subscription.name} is paid for until {_day(subscription.expires_at)}."
+        f"{subscription.name} is paid for until {day(subscription.expires_at)}."
         if subscription.expires_at
         else f"{subscription.name} has no end: it ends at once, whatever you choose."
-    ) + " Nothing is given back; whoever wants that refunds the invoice."
-
-
-def _day(moment: datetime | None) -> str:
-    return date_format(template_localtime(moment)) if moment else "no day"
+    ) + " Money is sent back only by refunding the invoice."
 
 
 STEPS = (
@@ -152,12 +170,26 @@ STEPS = (
         icon="more_time",
         permission="billing.change_subscription",
         question=lambda subscription: (
-            f"It ends on {_day(subscription.expires_at)}. It ends so many days later, for nothing,"
+            f"It ends on {day(subscription.expires_at)}. It ends so many days later, for nothing,"
             " and the add-ons that end with it do so too."
         ),
         form=ExtendForm,
         run=_extend,
         fits=_can_be_extended,
+    ),
+    *renewal_steps.STEPS,
+    Step(
+        name="pause",
+        label="Pause",
+        icon="pause",
+        permission="billing.change_subscription",
+        question=lambda subscription: (
+            f"{subscription.name} and its add-ons cannot be used until somebody activates it again,"
+            " and it ends as much later. A renewal or a change that waits for its payment is"
+            " withdrawn."
+        ),
+        run=_pause,
+        fits=_can_be_paused,
     ),
     Step(
         name="cancel",

@@ -5,18 +5,76 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Greatest, Now
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.utils import display_for_label
 
-from billing.admin.columns import NOTHING, CurrencyFilter, invoice_link, money, status_label
+from billing.admin import upcoming
+from billing.admin.bulk import Bulk, BulkForm, Bulks
+from billing.admin.columns import (
+    NOTHING,
+    CurrencyFilter,
+    invoice_link,
+    moment,
+    money,
+    periods_left,
+    status_label,
+)
 from billing.admin.history import HistoryInline
 from billing.admin.lists_behind import MovementFilter, RunningFilter
 from billing.admin.read_only import ReadOnlyAdmin, ReadOnlyInline
 from billing.admin.steps import Step, Steps
 from billing.admin.subscription_steps import STEPS
-from billing.models import AddOnSubscription, Invoice, Subscription
+from billing.models import AddOnSubscription, Invoice, Subscription, SubscriptionChange
 from billing.models.subscription import SubscriptionStatus
+from billing.services import coupons
+
+_STEP = {step.name: step for step in STEPS}
+BULKS = (
+    Bulk(
+        _STEP["unpark"],
+        label="Retry renewals",
+        question="The next run of the billing tries the renewal of each again.",
+        form=BulkForm,
+    ),
+    Bulk(
+        _STEP["take-payment"],
+        label="Try payments now",
+        question="The provider is asked for the money of each renewal once more, now.",
+        form=BulkForm,
+    ),
+)
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """What somebody may have to look after."""
+
+    title = "standing"
+    parameter_name = "standing"
+    choices_of = {
+        "parked": ("Parked", Q(parked_at__isnull=False)),
+        "past_due": ("Past due", Q(past_due_since__isnull=False)),
+        "trial": ("On trial", Q(status=SubscriptionStatus.TRIALING)),
+        "changing": ("Changes at its end", ~Q(pending_plan=None) | ~Q(pending_quantity=None)),
+        "cancelling": (
+            "Cancelled, and runs on",
+            Q(status=SubscriptionStatus.CANCELLED, expires_at__gt=Greatest("cancelled_at", Now())),
+        ),
+        "unpaid": ("Ended unpaid", Q(status=SubscriptionStatus.EXPIRED, cancel_reason="unpaid")),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list:
+        return [(name, title) for name, (title, _q) in self.choices_of.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        chosen = self.choices_of.get(self.value())
+        return queryset.filter(chosen[1]) if chosen else queryset.none()
 
 
 class PeriodColumns:
@@ -63,6 +121,41 @@ class InvoiceInline(ReadOnlyInline):
         return status_label(invoice)
 
 
+class ChangeInline(ReadOnlyInline):
+    model = SubscriptionChange
+    verbose_name_plural = "changes of plan and seats"
+    ordering = ("-id",)
+    related = ("invoice", "add_on_subscription", "was_plan")
+    fields = (
+        "what",
+        "shown_was",
+        "status",
+        "shown_credit",
+        "shown_charge",
+        "invoice",
+        "applied_at",
+    )
+
+    @admin.display(description="to")
+    def what(self, change: SubscriptionChange) -> str:
+        return f"{change.name} × {change.quantity}"
+
+    @admin.display(description="before")
+    def shown_was(self, change: SubscriptionChange) -> str:
+        if change.was_amount is None:
+            return NOTHING
+        name = change.was_plan.name if change.was_plan else change.name
+        return f"{name}, {money(change.was_amount, change.currency)}"
+
+    @admin.display(description="given back")
+    def shown_credit(self, change: SubscriptionChange) -> str:
+        return money(change.credit, change.currency)
+
+    @admin.display(description="charged")
+    def shown_charge(self, change: SubscriptionChange) -> str:
+        return money(change.charge, change.currency)
+
+
 class SubscriptionHistoryInline(HistoryInline):
     model = Subscription.history.rel.related_model
     fields = ("until", "shown_status", "expires_at", "paused_at", "cancelled_at", "changed_by")
@@ -89,19 +182,41 @@ class PeriodOfUseAdmin(PeriodColumns, ReadOnlyAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(Steps, PeriodOfUseAdmin):
+class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
     steps = STEPS
-    list_filter = ("status", "plan", "billing_period", CurrencyFilter) + (
+    bulks = BULKS
+    list_display = (
+        "name",
+        "customer",
+        "shown_status",
+        "standing",
+        "in_use",
+        "shown_price",
+        "quantity",
+        "billing_period",
+        "started_at",
+        "expires_at",
+    )
+    list_filter = (StandingFilter, "status", "plan", "billing_period", CurrencyFilter) + (
         RunningFilter,
         MovementFilter,
         "created_at",
     )
-    list_select_related = ("user",)
-    inlines = (AddOnInline, InvoiceInline, SubscriptionHistoryInline)
+    list_select_related = ("user", "pending_plan")
+    inlines = (AddOnInline, InvoiceInline, ChangeInline, SubscriptionHistoryInline)
     fieldsets = (
-        (None, {"fields": (("name", "shown_status", "in_use"), ("user", "next_plan"))}),
-        ("As agreed", {"fields": (("shown_price", "billing_period"),)}),
-        ("Dates", {"fields": (("created_at", "started_at"), ("expires_at", "paused_at"))}),
+        (None, {"fields": (("name", "shown_status", "in_use"), ("user", "standing"))}),
+        ("As agreed", {"fields": (("shown_price", "quantity", "billing_period"), "coupon")}),
+        ("Next", {"fields": (("next_invoice", "next_plan"),)}),
+        (
+            "Dates",
+            {
+                "fields": (
+                    ("created_at", "started_at", "trial_ends_at"),
+                    ("period_start", "expires_at", "paused_at"),
+                )
+            },
+        ),
         ("Cancelled", {"fields": (("cancelled_at", "cancel_reason"), "id")}),
     )
 
@@ -112,10 +227,47 @@ class SubscriptionAdmin(Steps, PeriodOfUseAdmin):
             return False
         return super().may_take(request, step, row)
 
+    @admin.display(description="standing")
+    def standing(self, subscription: Subscription) -> SafeString | str:
+        """What somebody has to know beside its status; nothing where all goes by itself."""
+        if subscription.parked_at:
+            return _label("Parked", subscription.parked_reason)
+        if subscription.past_due_since:
+            until = subscription.grace_until
+            ends = f", access until {moment(until)}" if until else ""
+            return _label("Past due", f"since {moment(subscription.past_due_since)}{ends}")
+        if subscription.pending_plan_id or subscription.pending_quantity:
+            return f"Becomes {self.next_plan(subscription)}"
+        return NOTHING
+
     @admin.display(description="changes to, at the next period")
     def next_plan(self, subscription: Subscription) -> str:
         # Its name only: support may not open the catalogue.
-        return subscription.pending_plan.name if subscription.pending_plan else NOTHING
+        seats = subscription.pending_quantity
+        if subscription.pending_plan is None and seats is None:
+            return NOTHING
+        name = subscription.pending_plan.name if subscription.pending_plan else subscription.name
+        return f"{name} × {seats}" if seats else name
+
+    @admin.display(description="next invoice")
+    def next_invoice(self, subscription: Subscription) -> str:
+        coming = upcoming.next_of(subscription)
+        if coming is None:
+            return NOTHING
+        items = ", ".join(coming.items)
+        return f"{moment(coming.due_at)}: {coming.total.for_people()} ({items})"
+
+    @admin.display(description="coupon")
+    def coupon(self, subscription: Subscription) -> str:
+        redemption = coupons.of(subscription_id=subscription.pk)
+        if redemption is None:
+            return NOTHING
+        return f"{redemption.coupon.code}: {redemption.name}, {periods_left(redemption)}"
+
+
+def _label(word: str, more: str) -> SafeString:
+    label = display_for_label((word, word), NOTHING, {word: "danger"})
+    return format_html('{}<div class="quiet">{}</div>', label, more)
 
 
 @admin.register(AddOnSubscription)

@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 
 from accounts.models import User
 from billing.admin.links import Links
-from billing.models import AddOnSubscription, Event, Invoice, Payment, Subscription
+from billing.models import AddOnSubscription, Event, Invoice, Mail, Payment, Subscription
 from billing.services.payments import UNMATCHED
 from catalog.money import Money
 from config.errors import DomainError
@@ -22,28 +22,47 @@ from config.errors import DomainError
 # What each event says. {subject} is the row that it is about, {invoice} the one it was paid with.
 _SENTENCES = {
     "add_on.activated": "Add-on {subject} began",
+    "add_on.cancelled": "Add-on {subject} cancelled",
+    "add_on.uncancelled": "Cancellation of add-on {subject} taken back",
     "checkout.completed": "Ordered with invoice {subject}, {total}",
     "checkout.failed": "An order was refused: {error}",
     "checkout.requested": "An order was sent",
+    "coupon.redeemed": "Coupon {coupon} put on the subscription to {subject}",
+    "coupon.taken_off": "Coupon {coupon} taken off the subscription to {subject}",
     "invoice.cancelled": "Invoice {subject} cancelled, {total}",
+    "invoice.expired": "Invoice {subject} given up: it was not paid in time, {total}",
+    "invoice.issued": "Invoice {subject} issued for the next period, {total}",
     "invoice.paid": "Invoice {subject} paid{method}, {total}",
     "invoice.not_sent": "Invoice {subject} could not be mailed to {to}",
     "invoice.refunded": "Invoice {subject} refunded, {total}{returned}",
     "invoice.sending": "Invoice {subject} handed to the mail server for {to}",
     "invoice.sent": "Invoice {subject} mailed to {to}",
+    "invoice.withdrawn": "Invoice {subject} withdrawn, {total}",
     "invoice.voided": "Invoice {subject} voided, {total}",
+    "mail.retried": "Mail to {to} is to be sent again",
     "payment.assigned": "Payment {subject} of {amount} assigned to invoice {invoice}",
     "payment.captured": "Payment {subject} of {amount} received for invoice {invoice}",
+    "payment.failed": "Payment of invoice {subject} failed: {failure}",
+    "payment.retried": "Payment of invoice {subject} is to be tried again now",
     "payment.refunded": "Payment {subject} of {amount} sent back",
     "payment.unmatched": "Payment {subject} of {amount} fits nothing: {unmatched}",
     "subscription.activated": "Subscription to {subject} began",
     "subscription.cancelled": "Subscription to {subject} {cancelled}",
+    "subscription.change_requested": "Subscription to {subject} is to become {changed}",
+    "subscription.change_scheduled": "Subscription to {subject} is to become {changed} later",
+    "subscription.change_withdrawn": "Subscription to {subject} is not to change any more",
+    "subscription.changed": "Subscription to {subject} has become {changed}",
     "subscription.expired": "Subscription to {subject} expired",
     "subscription.extended": "Subscription to {subject} extended by {days} days",
+    "subscription.parked": "Renewal of {subject} left alone: {parked}",
     "subscription.paused": "Subscription to {subject} paused",
+    "subscription.reactivated": "Subscription to {subject} came back with invoice {invoice}",
+    "subscription.renewed": "Subscription to {subject} renewed with invoice {invoice}",
     "subscription.refunded": "Subscription to {subject} refunded",
     "subscription.resumed": "Subscription to {subject} resumed",
     "subscription.started": "Staff ordered a subscription to {subject}",
+    "subscription.trial_ended": "Trial of {subject} over: what was paid for begins",
+    "subscription.unparked": "Renewal of {subject} is to be tried again",
     "subscription.uncancelled": "Cancellation of the subscription to {subject} taken back",
     "tokens.adjusted": "{tokens} tokens by staff",
     "tokens.credited": "{tokens} tokens credited with invoice {invoice}",
@@ -51,12 +70,20 @@ _SENTENCES = {
 _SUBJECTS: dict[str, type] = {
     "add_on": AddOnSubscription,
     "checkout": Invoice,
+    "coupon": Subscription,
     "invoice": Invoice,
+    "mail": Mail,
     "payment": Payment,
     "subscription": Subscription,
+    # A payment that there is not has no row: these are about the invoice.
+    "payment.failed": Invoice,
+    "payment.retried": Invoice,
 }
 # Codes that events carry as their reason: the sentence has said it.
-_CODES = {*UNMATCHED, "customer", "refunded", "staff", "superseded", "voided"}
+_CODES = {
+    *UNMATCHED,
+    *("customer", "not_paid_in_time", "refunded", "staff", "superseded", "unpaid", "voided"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +140,7 @@ class _Rows:
 def _named(event: Event) -> list[tuple[type, UUID]]:
     payload = event.payload
     named = [
-        (_SUBJECTS.get(_subject(event)), event.subject_id),
+        (_kind(event), event.subject_id),
         (Invoice, _uuid(payload.get("invoice_id"))),
         (Subscription, _uuid(payload.get("superseded_by"))),
         (User, _uuid(payload.get("by"))),
@@ -122,7 +149,7 @@ def _named(event: Event) -> list[tuple[type, UUID]]:
 
 
 def _sentence(event: Event, rows: _Rows, links: Links) -> SafeString:
-    row = rows.get(_SUBJECTS.get(_subject(event)), event.subject_id)
+    row = rows.get(_kind(event), event.subject_id)
     pattern = _SENTENCES.get(event.name)
     if pattern is None:
         words = event.name.replace(".", " ").replace("_", "-")
@@ -147,7 +174,11 @@ def _parts(event: Event, row: Any, rows: _Rows, links: Links) -> dict[str, Any]:
         "tokens": f"{tokens:+,}" if isinstance(tokens, int) else tokens,
         "returned": _returned(payload),
         "to": payload.get("to", ""),
+        "changed": _changed(payload),
         "days": payload.get("days", ""),
+        "coupon": payload.get("coupon", ""),
+        "failure": payload.get("failure", ""),
+        "parked": payload.get("reason", ""),
     }
 
 
@@ -174,6 +205,15 @@ def _unmatched(code: str) -> str:
     return refusal.sentence if refusal else code
 
 
+def _changed(payload: dict[str, Any]) -> str:
+    """What a subscription, or an add-on of it, becomes: by its event, or by the wish for it."""
+    after = payload.get("to")
+    after = after if isinstance(after, dict) else payload
+    name = str(after.get("name") or after.get("plan") or "another plan")
+    seats = after.get("quantity")
+    return f"{seats} × {name}" if isinstance(seats, int) and seats > 1 else name
+
+
 def _cancelled(payload: dict[str, Any], rows: _Rows, links: Links) -> SafeString:
     successor = rows.get(Subscription, payload.get("superseded_by"))
     if successor:
@@ -195,12 +235,15 @@ def _returned(payload: dict[str, Any]) -> str:
 
 
 def _reason(event: Event) -> str:
+    if event.name == "subscription.parked":
+        return ""  # the sentence has said it
     reason = event.payload.get("note") or event.payload.get("reason", "")
     return reason if isinstance(reason, str) and reason not in _CODES else ""
 
 
-def _subject(event: Event) -> str:
-    return event.name.split(".")[0]
+def _kind(event: Event) -> type | None:
+    """Of the row that it is about."""
+    return _SUBJECTS.get(event.name) or _SUBJECTS.get(event.name.split(".")[0])
 
 
 def _uuid(text: Any) -> UUID | None:

@@ -6,14 +6,15 @@ from math import ceil
 
 from django.db.models import QuerySet
 from django.http import Http404
-from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api import moments
 from billing.api.filters import InvoiceFilter
+from billing.api.moments import OwnTime
 from billing.api.serializers import InvoiceSerializer, shape
 from billing.models import Invoice
 from billing.services import providers
@@ -23,7 +24,7 @@ from config.schema import ErrorSerializer
 
 
 @extend_schema(tags=["invoices"])
-class InvoiceViewSet(viewsets.GenericViewSet):
+class InvoiceViewSet(OwnTime, viewsets.GenericViewSet):
     queryset = Invoice.objects.none()  # for the schema: what is read is always the customer's own
     filter_backends = [DjangoFilterBackend]
     filterset_class = InvoiceFilter
@@ -79,7 +80,7 @@ class InvoiceViewSet(viewsets.GenericViewSet):
     )
     def pay(self, request: Request, pk: str) -> Response:
         """Start payment with the configured provider; the sandbox takes it at once."""
-        providers.start_payment(invoice=_find(request, pk), now=timezone.now())
+        providers.start_payment(invoice=_find(request, pk), now=moments.now())
         shown = shape(InvoiceSerializer, _find(request, pk))
         return Response({"invoice": shown, "message": "Payment successful"})
 

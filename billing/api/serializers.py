@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from billing.api import moments
 from billing.models import (
     AddOnSubscription,
     Invoice,
@@ -19,6 +19,9 @@ from billing.models import (
     TokenTransaction,
 )
 from billing.models.subscription import SubscriptionStatus
+from billing.services import payment_states
+from billing.services.payment_states import PaymentState
+from billing.services.selection import MOST_SEATS
 from catalog.models import BillingPeriod
 from catalog.money import amount_string
 
@@ -29,6 +32,18 @@ class IdField(serializers.UUIDField):
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str):
             self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class QuantityField(serializers.IntegerField):
+    """A number of seats: a number, not a text of digits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=MOST_SEATS, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
         return super().to_internal_value(data)
 
 
@@ -105,7 +120,8 @@ class SubscribedPlanForDisplaySerializer(SubscribedPlanSerializer):
 class SubscriptionSerializer(serializers.ModelSerializer):
     tarif_plan_id = serializers.UUIDField(source="plan_id")
     pending_plan_id = serializers.UUIDField(allow_null=True)
-    status = serializers.ChoiceField(SubscriptionStatus.choices)
+    status = serializers.SerializerMethodField()
+    payment_state = serializers.SerializerMethodField()
     is_valid = serializers.SerializerMethodField()
     days_remaining = serializers.SerializerMethodField()
     plan = SubscribedPlanSerializer(source="*")
@@ -114,6 +130,10 @@ class SubscriptionSerializer(serializers.ModelSerializer):
         model = Subscription
         fields = ["id", "user_id", "tarif_plan_id", "pending_plan_id", "status", "is_valid"] + [
             "days_remaining",
+            "payment_state",
+            "quantity",
+            "pending_quantity",
+            "trial_ends_at",
             "started_at",
             "expires_at",
             "cancelled_at",
@@ -123,12 +143,20 @@ class SubscriptionSerializer(serializers.ModelSerializer):
         ]
         read_only_fields = fields
 
+    @extend_schema_field(serializers.ChoiceField(SubscriptionStatus.choices))
+    def get_status(self, subscription: Subscription) -> str:
+        return payment_states.status_at(subscription, moments.now())
+
+    @extend_schema_field(serializers.ChoiceField(PaymentState.choices))
+    def get_payment_state(self, subscription: Subscription) -> str:
+        return payment_states.of(subscription)
+
     # Not a method of DRF's: the key of the contract has the name of one.
     def get_is_valid(self, subscription: Subscription) -> bool:
-        return subscription.is_valid_at(timezone.now())
+        return subscription.is_valid_at(moments.now())
 
     def get_days_remaining(self, subscription: Subscription) -> int | None:
-        return subscription.days_remaining_at(timezone.now())
+        return subscription.days_remaining_at(moments.now())
 
 
 class SubscriptionForDisplaySerializer(SubscriptionSerializer):
@@ -144,6 +172,8 @@ class LineItemSerializer(serializers.ModelSerializer):
         fields = ["id", "invoice_id", "type", "item_id", "description", "quantity"] + [
             "unit_price",
             "amount",
+            "period_start",
+            "period_end",
         ]
         read_only_fields = fields
 
@@ -170,6 +200,7 @@ class InvoiceSerializer(serializers.ModelSerializer):
             "total_amount",
             "currency",
             "status",
+            "reason",
             "payment_method",
             "payment_ref",
             "is_payable",
@@ -206,6 +237,7 @@ class AddOnSubscriptionSerializer(serializers.ModelSerializer):
         model = AddOnSubscription
         fields = ["id", "user_id", "addon_id", "subscription_id", "invoice_id", "status"] + [
             "is_valid",
+            "quantity",
             "starts_at",
             "expires_at",
             "cancelled_at",
@@ -214,7 +246,7 @@ class AddOnSubscriptionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def get_is_valid(self, add_on: AddOnSubscription) -> bool:
-        return add_on.is_valid_at(timezone.now())
+        return add_on.is_valid_at(moments.now())
 
 
 class TokenTransactionSerializer(serializers.ModelSerializer):

@@ -179,9 +179,13 @@ class StaffInvoiceViewSet(StaffView, viewsets.ViewSet):
             reason=told["reason"],
             now=timezone.now(),
         )
-        used = refunds.tokens_used(invoice=refunded)
-        kept = f" {used} of its tokens had been used and are not taken back." if used else ""
-        return _changed(pk, f"The invoice is refunded.{kept}")
+        return _changed(pk, f"The invoice is refunded.{kept_tokens(refunded)}")
+
+
+def kept_tokens(refunded: Invoice) -> str:
+    """What is added to the answer where tokens were used before they were to be taken back."""
+    used = refunds.tokens_used(invoice=refunded)
+    return f" {used} of its tokens had been used and are not taken back." if used else ""
 
 
 def _changed(pk: str, message: str) -> Response:

@@ -15,19 +15,24 @@ from rest_framework.response import Response
 from accounts.api.fields import TextField
 from accounts.api.staff import StaffView
 from accounts.models import User
+from billing.api import changes
 from billing.api.serializers import (
     IdField,
     InvoiceSerializer,
+    QuantityField,
     SubscriptionSerializer,
     checked,
     shape,
 )
-from billing.api.staff_invoices import ReasonSerializer, RefundSerializer, StaffInvoiceSerializer
-from billing.models import Subscription
+from billing.api.staff_invoices import (
+    ReasonSerializer,
+    RefundSerializer,
+    StaffInvoiceSerializer,
+    kept_tokens,
+)
+from billing.models import Invoice, Subscription
 from billing.models.subscription import SubscriptionStatus
-from billing.services import staff_subscriptions
-from billing.services.selection import PlanNotFound
-from catalog.models import Plan
+from billing.services import staff_changes, staff_subscriptions
 from config.errors import DomainError
 from config.pagination import SliceParameters
 from config.parameters import path_id
@@ -61,6 +66,22 @@ class CancelSerializer(ReasonSerializer):
     at_once = serializers.BooleanField(
         required=False, default=False, help_text="Or at the end of what is paid for."
     )
+    credit = serializers.BooleanField(
+        required=False, default=False, help_text="At once: the rest goes on account."
+    )
+
+
+class ChangeSerializer(ReasonSerializer):
+    plan_id = IdField(required=False, allow_null=True)
+    quantity = QuantityField(required=False, allow_null=True, help_text="Seats.")
+    at_period_end = serializers.BooleanField(
+        required=False, default=False, help_text="Or now, once the difference is paid."
+    )
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        if told.get("plan_id") is None and told.get("quantity") is None:
+            raise serializers.ValidationError({"plan_id": ["Say what to: a plan or seats."]})
+        return told
 
 
 class ExtendSerializer(ReasonSerializer):
@@ -82,6 +103,7 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
         "retrieve": "billing.view_subscription",
         "activate": "billing.change_subscription",
         "cancel": "billing.change_subscription",
+        "change": "billing.change_subscription",
         "extend": "billing.change_subscription",
         "refund": "billing.refund_invoice",
     }
@@ -137,7 +159,7 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
         told = checked(StartSerializer, request.data)
         made = staff_subscriptions.start(
             customer=_customer(told["user_id"]),
-            plan=_plan(told["plan_id"]),
+            plan=changes.plan_of(told["plan_id"]),
             currency=told["currency"].upper() if told.get("currency") else None,
             by=request.user,
             now=timezone.now(),
@@ -189,9 +211,46 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
         subscription = _find(pk)
         told = checked(CancelSerializer, request.data)
         staff_subscriptions.cancel(
-            subscription=subscription, **told, by=request.user, now=timezone.now()
+            subscription=subscription,
+            at_once=told["at_once"],
+            with_credit=told["credit"],
+            by=request.user,
+            reason=told["reason"],
+            now=timezone.now(),
         )
         return _changed(pk, "The subscription is cancelled.")
+
+    @extend_schema(
+        operation_id="staff_subscription_change",
+        request=ChangeSerializer,
+        responses={
+            200: inline_serializer(
+                "StaffSubscriptionChanged",
+                {
+                    "subscription": StaffSubscriptionSerializer(),
+                    "invoice": InvoiceSerializer(allow_null=True),
+                    "message": serializers.CharField(),
+                },
+            )
+        },
+    )
+    def change(self, request: Request, pk: str) -> Response:
+        """Another plan or number of seats, now or when the period ends."""
+        subscription = _find(pk)
+        told = checked(ChangeSerializer, request.data)
+        plan_id = told.get("plan_id")
+        wanted: dict[str, Any] = {
+            "plan": changes.plan_of(plan_id) if plan_id else None,
+            "quantity": told.get("quantity"),
+            "by": request.user,
+            "reason": told["reason"],
+            "now": timezone.now(),
+        }
+        if told["at_period_end"]:
+            staff_changes.change_at_period_end(subscription=subscription, **wanted)
+            return _answer_of_change(pk, None, changes.AT_THE_END)
+        done = staff_changes.change(subscription=subscription, **wanted)
+        return _answer_of_change(pk, done.invoice, changes.message_of(done))
 
     @extend_schema(
         operation_id="staff_subscription_extend", request=ExtendSerializer, responses={200: CHANGED}
@@ -234,7 +293,7 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
             {
                 "subscription": shape(StaffSubscriptionSerializer, _find(pk)),
                 "invoice": shape(StaffInvoiceSerializer, invoice),
-                "message": "The subscription is refunded.",
+                "message": f"The subscription is refunded.{kept_tokens(invoice)}",
             }
         )
 
@@ -242,6 +301,16 @@ class StaffSubscriptionViewSet(StaffView, viewsets.ViewSet):
 def _changed(pk: str, message: str) -> Response:
     shown = shape(StaffSubscriptionSerializer, _find(pk))
     return Response({"subscription": shown, "message": message})
+
+
+def _answer_of_change(pk: str, invoice: Invoice | None, message: str) -> Response:
+    return Response(
+        {
+            "subscription": shape(StaffSubscriptionSerializer, _find(pk)),
+            "invoice": invoice and shape(InvoiceSerializer, invoice),
+            "message": message,
+        }
+    )
 
 
 def _find(pk: str) -> Subscription:
@@ -257,10 +326,3 @@ def _customer(pk: Any) -> User:
     if customer is None:
         raise CustomerNotFound(f"user_id: there is no account {pk}.")
     return customer
-
-
-def _plan(pk: Any) -> Plan:
-    plan = Plan.objects.filter(pk=pk).first()
-    if plan is None:
-        raise PlanNotFound(f"plan_id: plan {pk} not found.")
-    return plan

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.http import Http404
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.serializers import SubscriptionForDisplaySerializer, SubscriptionSerializer, shape
+from billing.api import moments
+from billing.api.changes import find
+from billing.api.moments import OwnTime
+from billing.api.serializers import (
+    SubscriptionForDisplaySerializer,
+    SubscriptionSerializer,
+    checked,
+    shape,
+)
 from billing.models import Subscription
-from billing.services import subscriptions
-from config.parameters import path_id
+from billing.services import endings, subscriptions
+
+
+class CancellationSerializer(serializers.Serializer):
+    at_once = serializers.BooleanField(
+        required=False, default=False, help_text="Or at the end of what is paid for."
+    )
+    credit = serializers.BooleanField(
+        required=False, default=False, help_text="At once: the rest goes on account."
+    )
+
 
 ChangedSubscription = inline_serializer(
     "ChangedSubscription",
@@ -24,7 +40,7 @@ ChangedSubscription = inline_serializer(
 
 
 @extend_schema(tags=["subscriptions"])
-class SubscriptionViewSet(viewsets.ViewSet):
+class SubscriptionViewSet(OwnTime, viewsets.ViewSet):
     @extend_schema(
         operation_id="subscriptions_list",
         responses=inline_serializer(
@@ -45,13 +61,26 @@ class SubscriptionViewSet(viewsets.ViewSet):
     )
     def active(self, request: Request) -> Response:
         """The one that is running: live, or cancelled with some of the paid time left."""
-        row = _own(request).running(timezone.now()).order_by("-started_at").first()
+        row = _own(request).running(moments.now()).order_by("-started_at").first()
         return Response({"subscription": row and shape(SubscriptionForDisplaySerializer, row)})
 
-    @extend_schema(operation_id="subscription_cancel", request=None, responses=ChangedSubscription)
+    @extend_schema(
+        operation_id="subscription_cancel",
+        request=CancellationSerializer,
+        responses=ChangedSubscription,
+    )
     def cancel(self, request: Request, pk: str) -> Response:
-        """Cancel: it runs on to the end of what is paid for."""
-        return _change(request, pk, subscriptions.cancel, "Subscription cancelled.")
+        """Cancel: it runs on to the end of what is paid for, or ends at once."""
+        told = checked(CancellationSerializer, request.data)
+        cancel = partial(endings.cancel, at_once=told["at_once"], with_credit=told["credit"])
+        return _change(request, pk, cancel, "Subscription cancelled.")
+
+    @extend_schema(
+        operation_id="subscription_uncancel", request=None, responses=ChangedSubscription
+    )
+    def uncancel(self, request: Request, pk: str) -> Response:
+        """Take the cancellation back, as long as it still runs."""
+        return _change(request, pk, endings.uncancel, "Subscription goes on.")
 
     @extend_schema(operation_id="subscription_pause", request=None, responses=ChangedSubscription)
     def pause(self, request: Request, pk: str) -> Response:
@@ -71,8 +100,5 @@ def _own(request: Request) -> Any:
 def _change(
     request: Request, pk: str, change: Callable[..., Subscription], message: str
 ) -> Response:
-    row = _own(request).filter(pk=path_id(pk)).first()
-    if row is None:
-        raise Http404
-    changed = change(subscription=row, now=timezone.now())
+    changed = change(subscription=find(request, pk), now=moments.now())
     return Response({"subscription": shape(SubscriptionSerializer, changed), "message": message})

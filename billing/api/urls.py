@@ -1,11 +1,13 @@
 from django.urls import path
 
+from billing.api.changes import ChangeViewSet
 from billing.api.checkout import CheckoutViewSet
 from billing.api.documents import InvoicePdf, StaffInvoicePdf
 from billing.api.invoices import InvoiceViewSet
 from billing.api.staff_analytics import AnalyticsDashboard
 from billing.api.staff_invoices import StaffInvoiceViewSet
 from billing.api.staff_subscriptions import StaffSubscriptionViewSet
+from billing.api.subscription_items import AddOnViewSet, CouponViewSet
 from billing.api.subscriptions import SubscriptionViewSet
 from billing.api.tokens import TokenViewSet
 from billing.api.webhooks import PaymentWebhook
@@ -15,6 +17,25 @@ urlpatterns = [
     path("user/subscriptions", SubscriptionViewSet.as_view({"get": "list"})),
     path("user/subscriptions/active", SubscriptionViewSet.as_view({"get": "active"})),
     path("user/subscriptions/<str:pk>/cancel", SubscriptionViewSet.as_view({"post": "cancel"})),
+    path("user/subscriptions/<str:pk>/uncancel", SubscriptionViewSet.as_view({"post": "uncancel"})),
+    *(
+        path(f"user/subscriptions/<str:pk>/{action}", ChangeViewSet.as_view({"post": action}))
+        for action in ("upgrade", "downgrade", "quantity")
+    ),
+    path("user/subscriptions/<str:pk>/proration", ChangeViewSet.as_view({"get": "proration"})),
+    path("user/subscriptions/<str:pk>/addons", AddOnViewSet.as_view({"get": "list"})),
+    *(
+        path(
+            f"user/subscriptions/<str:pk>/addons/<str:add_on_pk>/{action}",
+            AddOnViewSet.as_view({"post": action}),
+        )
+        for action in ("cancel", "uncancel")
+    ),
+    path(
+        "user/subscriptions/<str:pk>/coupon",
+        CouponViewSet.as_view({"get": "retrieve", "post": "create", "delete": "destroy"}),
+    ),
+    path("user/credit", ChangeViewSet.as_view({"get": "credit"})),
     path("user/subscriptions/<str:pk>/pause", SubscriptionViewSet.as_view({"post": "pause"})),
     path("user/subscriptions/<str:pk>/resume", SubscriptionViewSet.as_view({"post": "resume"})),
     path("user/invoices", InvoiceViewSet.as_view({"get": "list"})),
@@ -34,7 +55,7 @@ urlpatterns = [
             f"admin/subscriptions/<str:pk>/{action}",
             StaffSubscriptionViewSet.as_view({"post": action}),
         )
-        for action in ("activate", "cancel", "extend", "refund")
+        for action in ("activate", "cancel", "change", "extend", "refund")
     ),
     path("admin/invoices", StaffInvoiceViewSet.as_view({"get": "list"})),
     path("admin/invoices/<str:pk>", StaffInvoiceViewSet.as_view({"get": "retrieve"})),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from billing.models import Coupon
 from catalog.models import AddOn, BillingPeriod, Item, Plan, TokenBundle
 from catalog.money import Money
 from catalog.services import prices
@@ -20,6 +21,8 @@ LARGE = UUID("01900000-0000-7000-8000-000000000013")
 SUPPORT = UUID("01900000-0000-7000-8000-000000000021")
 SEATS = UUID("01900000-0000-7000-8000-000000000022")
 SIGN_ON = UUID("01900000-0000-7000-8000-000000000023")
+
+WELCOME = "WELCOME20"
 
 TOKENS = {SMALL: 500, MEDIUM: 2_500, LARGE: 10_000}
 
@@ -39,13 +42,21 @@ PRICES = {
 
 
 def make(*, since: datetime, price_rise: datetime) -> None:
-    """Make three plans, three bundles and three add-ons, on sale since that day."""
+    """Make three plans, three bundles, three add-ons and a coupon, on sale since that day."""
     _make_plans(since)
     _make_bundles(since)
     _make_add_ons(since)
     for kind in (Plan, TokenBundle, AddOn):
         for item in kind.objects.filter(pk__in=PRICES):
             _set_prices(item, since=since)
+    Coupon.objects.create(
+        code=WELCOME,
+        name="Welcome: 20 % for three periods",
+        percent=Decimal(20),
+        duration=Coupon.Duration.PERIODS,
+        periods=3,
+        created_at=since,
+    )
     pro = Plan.objects.get(pk=PRO)
     prices.set_price(item=pro, money=PRO_BEFORE, now=since)
     prices.set_price(item=pro, money=Money(Decimal("29.00"), "USD"), now=price_rise)

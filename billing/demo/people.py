@@ -63,6 +63,8 @@ CAROL = Person(
     },
 )
 NAMED = (ANNA, CAROL)
+# Whose card has expired.
+MAX = Person(f"max.weber@{DOMAIN}", "USD", {"first_name": "Max", "last_name": "Weber"})
 
 _FIRST = ("Maria", "John", "Yuki", "Pierre", "Elena", "Omar", "Greta", "Paulo", "Ingrid", "Tom")
 _LAST = ("Rossi", "Miller", "Tanaka", "Dubois", "Petrova", "Haddad", "Lindqvist", "Costa", "Berg")

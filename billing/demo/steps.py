@@ -14,24 +14,30 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from django.db.models import Q, QuerySet
+
 from accounts.models import User
 from billing.demo import people
 from billing.demo.people import Person
-from billing.models import Invoice
-from billing.services import checkout, payments, subscriptions, tokens
+from billing.models import Invoice, Mail, Subscription, TestClock
+from billing.models.subscription import LIVE
+from billing.services import changes, checkout, payments, subscriptions, tokens
 from billing.services.checkout import Checkout
 from billing.services.idempotency import Answer, Key
+from billing.services.renewals import running
 from billing.services.selection import Order
+from catalog.models import Plan
 from catalog.money import Money
 
 
 @dataclass(slots=True)
 class Stage:
-    """Who and what the steps so far have made."""
+    """Who and what the steps so far have made. The cards of the ``unpaying`` are refused."""
 
     password: str
     users: dict[str, User] = field(default_factory=dict)
     invoices: dict[str, UUID] = field(default_factory=dict)
+    unpaying: dict[str, User] = field(default_factory=dict)
 
 
 class Step(Protocol):
@@ -111,6 +117,74 @@ class Cancel:
         assert invoice.subscription  # noqa: S101 - only a plan's checkout is cancelled
         with suppress(subscriptions.SubscriptionStateForbids):  # an earlier load did it
             subscriptions.cancel(subscription=invoice.subscription, now=self.moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another plan in the middle of a period. ``name`` is what its payment knows it by."""
+
+    moment: datetime
+    bought: str
+    plan_id: UUID
+    name: str
+
+    def play(self, stage: Stage) -> None:
+        subscription = Subscription.objects.get(invoices=stage.invoices[self.bought])
+        plan = Plan.objects.get(pk=self.plan_id)
+        before = subscription.invoices.filter(reason=Invoice.Reason.CHANGE).first()
+        if before is None:  # an earlier load did it
+            asked = changes.request(subscription=subscription, plan=plan, now=self.moment)
+            before = asked.invoice
+        assert before  # noqa: S101 - the other plan is dearer
+        stage.invoices[self.name] = before.pk
+
+
+@dataclass(frozen=True, slots=True)
+class LetCardExpire:
+    """From now on each payment of this customer is refused, and their time is their own."""
+
+    moment: datetime
+    email: str
+
+    def play(self, stage: Stage) -> None:
+        user = stage.users[self.email]
+        TestClock.objects.get_or_create(
+            user=user,
+            defaults={"now_at": self.moment, "behaviour": TestClock.Behaviour.NEVER_PAYS},
+        )
+        stage.unpaying[self.email] = user
+
+
+@dataclass(frozen=True, slots=True)
+class RunBilling:
+    """What ``run_billing`` did that day: renewals, payments, retries, ends."""
+
+    moment: datetime
+
+    def play(self, stage: Stage) -> None:
+        running.run(now=self.moment)
+        for user in self._to_be_asked(stage):
+            running.run(now=self.moment, user_id=user.pk)
+        # They were sent at the time, so to say: nobody is to get the mails of half a year now.
+        waiting = Mail.objects.filter(user__in=stage.users.values(), status=Mail.Status.WAITING)
+        waiting.update(status=Mail.Status.SENT, sent_at=self.moment, next_attempt_at=None)
+
+    def _to_be_asked(self, stage: Stage) -> QuerySet[User]:
+        live = Q(subscription__status__in=LIVE)
+        is_over = Q(subscription__past_due_since=None, subscription__expires_at__lte=self.moment)
+        is_tried = Q(subscription__invoices__next_attempt_at__lte=self.moment)
+        unpaying = [user.pk for user in stage.unpaying.values()]
+        return User.objects.filter(live & (is_over | is_tried), pk__in=unpaying).distinct()
+
+
+@dataclass(frozen=True, slots=True)
+class LetTimeBeOne:
+    """The end of the story: everybody lives in the world's time, with a card that is good."""
+
+    moment: datetime
+
+    def play(self, stage: Stage) -> None:
+        TestClock.objects.filter(user__in=stage.unpaying.values()).delete()
 
 
 @dataclass(frozen=True, slots=True)

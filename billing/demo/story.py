@@ -10,7 +10,19 @@ from uuid import UUID
 
 from billing.demo import catalogue, people
 from billing.demo.people import NAMED, Person
-from billing.demo.steps import Buy, Cancel, Pay, SignUp, Spend, Step, dollars
+from billing.demo.steps import (
+    Buy,
+    Cancel,
+    Change,
+    LetCardExpire,
+    LetTimeBeOne,
+    Pay,
+    RunBilling,
+    SignUp,
+    Spend,
+    Step,
+    dollars,
+)
 from billing.services.selection import Order
 
 DAYS = 180
@@ -26,8 +38,12 @@ def steps(*, started_at: datetime) -> list[Step]:
     told: list[Step] = []
     for person in everybody:
         told += Life(person, started_at).tell()
+    told += _late_payer(started_at)
+    told += _open_checkouts(told, started_at)
     told += _strays(sorted(told, key=_moment), started_at)
-    return sorted((step for step in told if step.moment < started_at), key=_moment)
+    told += [RunBilling(started_at - timedelta(days=day, hours=1)) for day in range(DAYS)]
+    lived = sorted((step for step in told if step.moment < started_at), key=_moment)
+    return [*lived, LetTimeBeOne(started_at - timedelta(seconds=1))]
 
 
 def _moment(step: Step) -> datetime:
@@ -57,19 +73,18 @@ class Life:
             if self.chance.random() < 0.4:
                 return
             moment += self._between(days=(2, 6))
+        moment = yield from self._subscribe(moment, plan)
         while moment < self.started_at:
-            paid_at = yield from self._subscribe(moment, plan)
-            yield from self._use(paid_at)
+            yield from self._use(moment)
             if plan == catalogue.ENTERPRISE:
                 return
             if not self.is_loyal and self.chance.random() < 0.14:
-                yield from self._leave(paid_at)
+                yield from self._leave(moment)
                 return
             if plan == catalogue.STARTER and self._can_upgrade() and self.chance.random() < 0.2:
                 plan = catalogue.PRO
-                moment = paid_at + self._between(days=(8, 20))
-            else:
-                moment = paid_at + timedelta(days=27) + self._between(minutes=(600, 1400))
+                yield from self._upgrade(moment + self._between(days=(8, 20)), plan)
+            moment += timedelta(days=30)
 
     def _plan(self) -> UUID:
         if self.person.currency == "JPY":
@@ -90,9 +105,18 @@ class Life:
             yield Cancel(moment + self._between(minutes=(60, 1400)), buy.name)
 
     def _leave(self, paid_at: datetime) -> Iterator[Step]:
-        """Half of those who leave cancel; the others just pay no more."""
+        """Half of those who leave cancel; the cards of the others are refused from then on."""
+        moment = paid_at + self._between(days=(5, 24))
         if self.chance.random() < 0.5:
-            yield Cancel(paid_at + self._between(days=(5, 24)), self._name(self.subscribed))
+            yield Cancel(moment, self._name(self.subscribed))
+        else:
+            yield LetCardExpire(moment, self.person.email)
+
+    def _upgrade(self, moment: datetime, plan: UUID) -> Iterator[Step]:
+        """Prorated, and paid by card a little later."""
+        name = f"{self._name(self.subscribed)}-change"
+        yield Change(moment, self._name(self.subscribed), plan, name)
+        yield self._pay_by_card(moment, name)
 
     def _subscribe(self, moment: datetime, plan: UUID) -> Iterator[Step]:
         add_ons = []
@@ -100,7 +124,8 @@ class Life:
             add_ons.append(catalogue.SUPPORT)
         if plan == catalogue.ENTERPRISE and self.chance.random() < 0.7:
             add_ons.append(catalogue.SIGN_ON)
-        buy = self._buy(moment, plan_id=plan, add_on_ids=tuple(add_ons))
+        code = catalogue.WELCOME if self.chance.random() < 0.15 else None
+        buy = self._buy(moment, plan_id=plan, add_on_ids=tuple(add_ons), coupon_code=code)
         self.subscribed = self.bought
         yield buy
         pay = self._pay(buy)
@@ -141,24 +166,30 @@ class Life:
         plan_id: UUID | None = None,
         token_bundle_ids: tuple[UUID, ...] = (),
         add_on_ids: tuple[UUID, ...] = (),
+        coupon_code: str | None = None,
     ) -> Buy:
         self.bought += 1
-        order = Order(plan_id, token_bundle_ids, add_on_ids, self.person.currency)
+        order = Order(
+            plan_id, token_bundle_ids, add_on_ids, self.person.currency, coupon_code=coupon_code
+        )
         return Buy(moment, self.person.email, self._name(self.bought), order)
 
     def _pay(self, buy: Buy, *, is_card: bool = False) -> Pay:
         if is_card or self.chance.random() < 0.8:
-            return Pay(
-                buy.moment + self._between(minutes=(1, 6)),
-                reference=f"card-{self.chance.getrandbits(40):010x}",
-                method="card",
-                bought=buy.name,
-            )
+            return self._pay_by_card(buy.moment, buy.name)
         return Pay(
             buy.moment + self._between(days=(1, 3)),
             reference=f"transfer-{self.chance.getrandbits(40):010x}",
             method="bank_transfer",
             bought=buy.name,
+        )
+
+    def _pay_by_card(self, moment: datetime, bought: str) -> Pay:
+        return Pay(
+            moment + self._between(minutes=(1, 6)),
+            reference=f"card-{self.chance.getrandbits(40):010x}",
+            method="card",
+            bought=bought,
         )
 
     def _name(self, number: int) -> str:
@@ -171,6 +202,34 @@ class Life:
             minutes = (days[0] * 1440, days[1] * 1440)
         assert minutes  # noqa: S101 - one of the two is given
         return timedelta(minutes=self.chance.randint(*minutes), seconds=self.chance.randint(0, 59))
+
+
+def _late_payer(started_at: datetime) -> Iterator[Step]:
+    """Whose renewal of three days ago is not paid yet, and is tried again."""
+    begun = started_at - timedelta(days=34)
+    email = people.MAX.email
+    buy = Buy(begun, email, f"{email}-01", Order(catalogue.PRO, (), (), "USD"))
+    yield SignUp(begun - timedelta(minutes=20), people.MAX)
+    yield buy
+    yield Pay(begun + timedelta(minutes=2), reference="card-max-01", method="card", bought=buy.name)
+    yield LetCardExpire(started_at - timedelta(days=12), email)
+
+
+def _open_checkouts(told: list[Step], started_at: datetime) -> list[Step]:
+    """Orders of the last weeks that nobody has paid yet, one in each currency and one more."""
+    began = started_at - timedelta(days=40)
+    signed_up = [step for step in told if isinstance(step, SignUp) and step.moment < began]
+    opened: list[Step] = []
+    for currency, days, bundle in (
+        ("JPY", 24, catalogue.SMALL),
+        ("EUR", 17, catalogue.MEDIUM),
+        ("USD", 11, catalogue.MEDIUM),
+    ):
+        own = [step.person for step in signed_up if step.person.currency == currency]
+        email = own[-1].email
+        order = Order(None, (bundle,), (), currency)
+        opened.append(Buy(started_at - timedelta(days=days), email, f"{email}-open", order))
+    return opened
 
 
 def _strays(told: list[Step], started_at: datetime) -> Iterator[Step]:
@@ -187,6 +246,9 @@ def _strays(told: list[Step], started_at: datetime) -> Iterator[Step]:
         moment = recently + timedelta(days=days)
         return Pay(moment, reference=reference, method="bank_transfer", **rest)  # type: ignore[arg-type]
 
+    # Who gave an order up has ordered the same again; the money of the first comes in then.
+    first = next(step for step in bought if step.name == given_up[-1])
+    yield Buy(recently + timedelta(days=2), first.email, f"{first.name}-again", first.order)
     yield stray(1.2, "transfer-wrong-amount", bought=open_ones[-1], money=dollars("10.00"))
     yield stray(2.7, "transfer-too-late", bought=given_up[-1])
     yield stray(

@@ -63,7 +63,13 @@ class Invoice(models.Model):
         CANCELLED = "cancelled"
         REFUNDED = "refunded"
 
+    class Reason(models.TextChoices):
+        CHECKOUT = "checkout"
+        RENEWAL = "renewal"
+        CHANGE = "change"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    reason = models.CharField(max_length=10, choices=Reason.choices, default=Reason.CHECKOUT)
     number = models.CharField(max_length=40, unique=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="invoices", db_index=False
@@ -86,6 +92,10 @@ class Invoice(models.Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
+    # Of a renewal: the moment from which what is on it is paid for.
+    period_start = models.DateTimeField(null=True, blank=True)
+    # When the provider is asked for the money next.
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
 
     objects = LockingQuerySet.as_manager()
 
@@ -98,7 +108,19 @@ class Invoice(models.Model):
             ("view_dashboard", "Can see how the business stands"),
             ("view_report", "Can see and export the reports"),
         ]
-        indexes = [models.Index(fields=["user", "-id"], name="invoice_user_newest")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="invoice_user_newest"),
+            models.Index(
+                "expires_at",
+                name="invoice_open_until",
+                condition=Q(status__in=["pending", "failed"]),
+            ),
+            models.Index(
+                "next_attempt_at",
+                name="invoice_to_be_tried",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(total_amount=F("subtotal") + F("tax_amount")),
@@ -116,13 +138,39 @@ class Invoice(models.Model):
                 | ~Q(status="cancelled") & Q(cancelled_at=None),
                 name="invoice_cancelled_has_moment",
             ),
+            # However often, late, in parallel or interrupted the renewals run.
+            models.UniqueConstraint(
+                fields=["subscription", "period_start"],
+                condition=Q(reason="renewal") & ~Q(status="cancelled"),
+                name="invoice_renews_period_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    reason="renewal", period_start__isnull=False, subscription__isnull=False
+                )
+                | ~Q(reason="renewal") & Q(period_start=None),
+                name="invoice_renewal_has_period",
+            ),
+            models.CheckConstraint(
+                condition=Q(next_attempt_at=None) | Q(status__in=["pending", "failed"]),
+                name="invoice_tried_is_payable",
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="invoice_is_kept", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
                 name="invoice_is_as_issued",
-                fields=["id", "number", "user", "plan", "subscription", "buyer", "currency"]
-                + ["subtotal", "tax_amount", "total_amount", "invoiced_at"],
+                fields=[
+                    "id",
+                    "reason",
+                    "number",
+                    "user",
+                    "plan",
+                    "subscription",
+                    "buyer",
+                    "currency",
+                ]
+                + ["subtotal", "tax_amount", "total_amount", "invoiced_at", "period_start"],
             ),
             pgtrigger.Trigger(
                 name="invoice_subtotal_is_sum",
@@ -158,13 +206,17 @@ class Invoice(models.Model):
 class InvoiceLineItem(models.Model):
     """
     One line of an invoice. ``item_id`` is the subscription, purchase or add-on subscription that
-    the line pays for; ``user`` is the invoice's, so that a customer's rows can live together.
+    the line pays for, or that a fee or discount is of; of a credit that is used it is the invoice.
+    ``user`` is the invoice's, so that a customer's rows can live together.
     """
 
     class Type(models.TextChoices):
         SUBSCRIPTION = "subscription"
         TOKEN_BUNDLE = "token_bundle", "token bundle"
         ADD_ON = "add_on", "add-on"
+        SETUP_FEE = "setup_fee", "setup fee"
+        DISCOUNT = "discount"
+        CREDIT = "credit"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No index of its own: the unique constraint below begins with it.
@@ -185,6 +237,9 @@ class InvoiceLineItem(models.Model):
     quantity = models.PositiveIntegerField(default=1)
     unit_price = amount_column()
     amount = amount_column()
+    # Of what is paid in advance for a time that is known; a first period begins when it is paid.
+    period_start = models.DateTimeField(null=True, blank=True)
+    period_end = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position"]

@@ -78,6 +78,9 @@ class Payment(models.Model):
                 name="payment_refunded_has_moment",
             ),
         ]
+        indexes = [
+            models.Index("received_at", name="payment_to_resolve", condition=Q(status="unmatched")),
+        ]
         triggers = [
             pgtrigger.Protect(name="payment_is_kept", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
@@ -93,3 +96,61 @@ class Payment(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+
+class PaymentAttempt(models.Model):
+    """
+    One time that a provider was asked for the money of an invoice.
+
+    Its row is committed before the provider is called, and its id is the key under which the
+    provider does it once: whoever finds an attempt that has no outcome asks again under that key.
+    """
+
+    class Outcome(models.TextChoices):
+        STARTED = "started"
+        PAID = "paid"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # No index of its own: the unique constraint below begins with it.
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, related_name="attempts", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    number = models.PositiveSmallIntegerField()
+    provider = models.CharField(max_length=50)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.STARTED)
+    failure = models.CharField(max_length=255, blank=True, help_text="In the provider's words.")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LockingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["invoice", "number"], name="payment_attempt_number_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="started", finished_at=None)
+                | ~Q(outcome="started") & Q(finished_at__isnull=False),
+                name="payment_attempt_over_has_moment",
+            ),
+        ]
+        indexes = [
+            models.Index("started_at", name="payment_attempt_open", condition=Q(outcome="started"))
+        ]
+        triggers = [
+            pgtrigger.Protect(name="payment_attempt_is_kept", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="payment_attempt_ends_once",
+                operation=pgtrigger.Update,
+                condition=~pgtrigger.Q(old__outcome="started"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} ({self.outcome})"

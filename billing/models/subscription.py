@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Greatest
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -48,6 +48,12 @@ class SubscriptionQuerySet(LockingQuerySet[Used]):
         """Trialing, active or paused: at most one per user."""
         return self.filter(status__in=LIVE)
 
+    def with_trial_of(self, plan_id: Any) -> Self:
+        """Those that had the trial of this plan, though they may be of another one by now."""
+        return self.filter(
+            Q(trial_plan=plan_id) | Q(trial_plan=None, plan=plan_id), trial_ends_at__isnull=False
+        )
+
     def running(self, at: datetime) -> Self:
         """
         With some of the paid time left, paused or cancelled ones too.
@@ -57,7 +63,8 @@ class SubscriptionQuerySet(LockingQuerySet[Used]):
         """
         return self.filter(
             Q(status=SubscriptionStatus.PAUSED)
-            | Q(status__in=LIVE) & (Q(expires_at=None) | Q(expires_at__gt=at))
+            | Q(status__in=LIVE)
+            & (Q(expires_at=None) | Q(expires_at__gt=at) | Q(grace_until__gt=at))
             | Q(status=SubscriptionStatus.CANCELLED, expires_at__gt=Greatest("cancelled_at", at)),
             started_at__isnull=False,
         )
@@ -74,18 +81,29 @@ class PeriodOfUse(models.Model):
     # What was agreed on, copied: a later edit in the catalogue changes none of it.
     price = models.ForeignKey(Price, on_delete=models.PROTECT)
     name = models.CharField(max_length=100)
-    amount = amount_column()
+    amount = amount_column(help_text="Of one, for one period.")
+    quantity = models.PositiveIntegerField(default=1, help_text="Seats.")
     currency = models.CharField(max_length=3)
     billing_period = models.CharField(max_length=10, choices=BillingPeriod.choices)
 
     started_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # Periods are counted from the anchor; it moves with a pause and to another length of period.
+    anchor_at = models.DateTimeField(null=True, blank=True)
+    period_start = models.DateTimeField(null=True, blank=True)
+    # What the whole current period costs after discounts: what a change gives back a part of.
+    period_value = amount_column(default=0)
+    # Access in spite of an unpaid renewal: until the last retry.
+    grace_until = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=50, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         abstract = True
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="%(class)s_has_quantity"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
@@ -109,24 +127,52 @@ class PeriodOfUse(models.Model):
             return True
         return self.status in LIVE and self.ends_after(moment)
 
+    @property
+    def paid_end(self) -> datetime | None:
+        """The end of its current period; None where it is paid for good."""
+        return self.expires_at
+
     def ends_after(self, moment: datetime) -> bool:
-        return self.expires_at is None or self.expires_at > moment
+        ends = (self.expires_at, self.grace_until)
+        return self.expires_at is None or any(end is not None and end > moment for end in ends)
 
 
 @tracked()
 class Subscription(PeriodOfUse):
-    """A customer's subscription to a plan. ``started_at`` is the anchor of its periods."""
+    """
+    A customer's subscription to a plan.
+
+    ``pending_plan``, ``pending_price`` and ``pending_quantity`` are what it is at the next renewal,
+    where that was asked for. ``setup_fee`` is owed until it is charged. ``parked_at`` is set where
+    a renewal failed for a reason that only a person can mend: it is left alone until then.
+    ``trial_plan`` is the plan that its trial was of, where it has changed to another one since.
+    """
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="subscriptions")
     pending_plan = models.ForeignKey(
         Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    pending_price = models.ForeignKey(
+        Price, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    pending_quantity = models.PositiveIntegerField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
+    setup_fee = amount_column(default=0)
+    trial_days = models.PositiveSmallIntegerField(default=0)
+    is_trial_paid = models.BooleanField(default=False)
+    trial_ends_at = models.DateTimeField(null=True, blank=True)
+    trial_plan = models.ForeignKey(
+        Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    past_due_since = models.DateTimeField(null=True, blank=True)
+    parked_at = models.DateTimeField(null=True, blank=True)
+    parked_reason = models.CharField(max_length=255, blank=True)
 
     objects = SubscriptionQuerySet.as_manager()
 
-    class Meta:
+    class Meta(PeriodOfUse.Meta):
         constraints = [
+            *PeriodOfUse.Meta.constraints,
             models.UniqueConstraint(
                 fields=["user"], condition=Q(status__in=LIVE), name="subscription_one_live_per_user"
             ),
@@ -138,6 +184,40 @@ class Subscription(PeriodOfUse):
                 condition=Q(status=SubscriptionStatus.PAUSED, paused_at__isnull=False)
                 | ~Q(status=SubscriptionStatus.PAUSED) & Q(paused_at=None),
                 name="subscription_paused_has_moment",
+            ),
+            models.UniqueConstraint(
+                "user",
+                Coalesce("trial_plan", "plan"),
+                condition=Q(trial_ends_at__isnull=False),
+                name="subscription_one_trial_per_plan",
+            ),
+            models.CheckConstraint(
+                condition=Q(pending_plan=None, pending_price=None)
+                | Q(pending_plan__isnull=False, pending_price__isnull=False),
+                name="subscription_pending_plan_has_price",
+            ),
+            models.CheckConstraint(
+                condition=Q(parked_at=None, parked_reason="")
+                | Q(parked_at__isnull=False) & ~Q(parked_reason=""),
+                name="subscription_parked_has_reason",
+            ),
+        ]
+        indexes = [
+            # What comes up for renewal or ends, without a look at all that is over.
+            models.Index(
+                "expires_at",
+                name="subscription_ends",
+                condition=Q(status__in=["trialing", "active"]),
+            ),
+            models.Index(
+                "expires_at",
+                name="subscription_runs_out",
+                condition=Q(status="cancelled", expires_at__gt=F("cancelled_at")),
+            ),
+            models.Index(
+                "parked_at",
+                name="subscription_to_resolve",
+                condition=Q(parked_at__isnull=False),
             ),
         ]
         triggers = [
@@ -161,7 +241,12 @@ class Subscription(PeriodOfUse):
 
 @tracked()
 class AddOnSubscription(PeriodOfUse):
-    """An add-on that runs with a subscription, and never longer."""
+    """
+    An add-on that runs with a subscription, and never longer.
+
+    ``paid_until`` is the end of its own paid period, None where it is paid for good;
+    ``expires_at`` is that, or the end of its subscription where that comes first.
+    """
 
     add_on = models.ForeignKey(AddOn, on_delete=models.PROTECT, related_name="subscriptions")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="add_ons")
@@ -169,10 +254,23 @@ class AddOnSubscription(PeriodOfUse):
         "billing.Invoice", on_delete=models.PROTECT, related_name="add_on_subscriptions"
     )
 
+    paid_until = models.DateTimeField(null=True, blank=True)
+
     objects = SubscriptionQuerySet.as_manager()
 
-    class Meta:
+    @property
+    def paid_end(self) -> datetime | None:
+        return self.paid_until
+
+    class Meta(PeriodOfUse.Meta):
         verbose_name = "add-on subscription"
+        indexes = [
+            models.Index(
+                "paid_until",
+                name="add_on_subscription_ends",
+                condition=Q(status__in=["trialing", "active"]),
+            ),
+        ]
         triggers = [
             pgtrigger.Protect(name="add_on_subscription_is_kept", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(

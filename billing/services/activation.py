@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Max, Value, When
-from django.db.models.functions import Least
+from django.db.models import Case, Exists, Max, OuterRef, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce, Least
 
 from billing.models import (
     AddOnSubscription,
     Event,
     Invoice,
+    InvoiceLineItem,
+    Payment,
     Subscription,
     TokenBundlePurchase,
 )
-from billing.models.subscription import SubscriptionStatus
-from billing.services import events, periods, tokens
+from billing.models.columns import amount_column
+from billing.models.subscription import LIVE, SubscriptionStatus
+from billing.services import changed, coupons, events, notices, renewed, terms, tokens, trials
+from config import rows
 from config.errors import DomainError
 
+Line = InvoiceLineItem.Type
 PurchaseStatus = TokenBundlePurchase.Status
+PAID = ("status", "paid_at", "payment_method", "payment_ref", "next_attempt_at")
+BEGUN = ("started_at", "expires_at", "anchor_at", "period_start", "period_value")
 
 
 class SubscriptionNotActive(DomainError):
@@ -56,46 +64,118 @@ def settle(*, invoice: Invoice, method: str, reference: str, now: datetime) -> N
     invoice.paid_at = now
     invoice.payment_method = method
     invoice.payment_ref = reference
-    invoice.save(update_fields=["status", "paid_at", "payment_method", "payment_ref"])
+    invoice.next_attempt_at = None
+    invoice.save(update_fields=PAID)
     happened = [_event("invoice.paid", invoice, invoice.id, now)]
-    happened += _activate_subscription(invoice, now)
-    happened += _complete_purchases(invoice, now)
-    happened += _activate_add_ons(invoice, now)
+    if invoice.reason == Invoice.Reason.RENEWAL:
+        happened += renewed.extend(invoice=invoice, now=now)
+    elif invoice.reason == Invoice.Reason.CHANGE:
+        happened += changed.apply(invoice=invoice, now=now)
+    else:
+        happened += _activate_subscription(invoice, now)
+        coupons.activate(invoice=invoice)
+        happened += _complete_purchases(invoice, now)
+        happened += _activate_add_ons(invoice, now)
     events.record(*happened)
+    notices.receipts(invoices=[invoice], now=now)
+
+
+@transaction.atomic(savepoint=False)
+def settle_renewals(
+    *,
+    invoices: Sequence[Invoice],
+    subscriptions: Sequence[Subscription],
+    payments: Sequence[Payment],
+    now: datetime,
+) -> None:
+    """
+    ``settle`` of many renewals, in the same few statements.
+
+    The caller has locked the invoices, their customers and their subscriptions, and has found
+    each of them possible.
+    """
+    for invoice, payment in zip(invoices, payments, strict=True):
+        invoice.status = Invoice.Status.PAID
+        invoice.paid_at = now
+        invoice.payment_method = payment.method
+        invoice.payment_ref = payment.reference
+        invoice.next_attempt_at = None
+    rows.update(*invoices, fields=PAID)
+    happened = [_event("invoice.paid", invoice, invoice.id, now) for invoice in invoices]
+    happened += renewed.extend_all(invoices=invoices, subscriptions=subscriptions, now=now)
+    events.record(*happened)
+    notices.receipts(invoices=invoices, now=now)
 
 
 def is_possible(*, invoice: Invoice, now: datetime) -> bool:
     """
     Whether what the invoice is for can still be made live: its own subscription must be waiting,
-    the one that add-ons were to join must not have ended meanwhile.
+    the one that add-ons were to join must not have ended meanwhile, one that is renewed or changed
+    must still be what it was then.
     """
     if invoice.subscription_id is None:
         return True
     subscription = Subscription.objects.get(pk=invoice.subscription_id)
+    if invoice.reason == Invoice.Reason.RENEWAL:
+        return renewed.is_possible(subscription=subscription)
+    if invoice.reason == Invoice.Reason.CHANGE:
+        return changed.is_possible(invoice=invoice, subscription=subscription, now=now)
     if invoice.plan_id:
         return subscription.status == SubscriptionStatus.PENDING
     return subscription.is_running_at(now)
 
 
 def end_add_ons(*, subscription_ids: list[UUID], reason: str, now: datetime) -> None:
-    """End at once what runs with subscriptions that end at once."""
-    AddOnSubscription.objects.filter(subscription_id__in=subscription_ids).running(now).update(
-        **ended(reason, now)
+    """
+    End at once what runs with subscriptions that end at once, and what was still to be renewed with
+    them.
+    """
+    add_ons = AddOnSubscription.objects.filter(subscription_id__in=subscription_ids)
+    (add_ons.filter(status__in=LIVE) | add_ons.running(now)).update(**ended(reason, now))
+
+
+def end_subscriptions(*, subscription_ids: list[UUID], reason: str, now: datetime) -> None:
+    """
+    End at once, with the add-ons and with what was still to be paid for them: nobody is asked for a
+    period of what is over. The caller holds the customer.
+    """
+    end_add_ons(subscription_ids=subscription_ids, reason=reason, now=now)
+    Subscription.objects.filter(pk__in=subscription_ids).update(
+        paused_at=None, past_due_since=None, **ended(reason, now)
     )
+    changed.withdraw_of_ended(subscription_ids=subscription_ids, now=now)
 
 
 def _activate_subscription(invoice: Invoice, now: datetime) -> list[Event]:
-    subscription = Subscription.objects.filter(
-        invoices=invoice, status=SubscriptionStatus.PENDING
-    ).first()
+    pending = Subscription.objects.filter(invoices=invoice, status=SubscriptionStatus.PENDING)
+    had_trial = Subscription.objects.with_trial_of(OuterRef("plan")).filter(user=OuterRef("user"))
+    subscription = pending.annotate(paid=_paid(invoice), had_trial=Exists(had_trial)).first()
     if subscription is None:
         return []
     happened = _supersede(subscription, now)
-    subscription.status = SubscriptionStatus.ACTIVE
-    subscription.started_at = now
-    subscription.expires_at = periods.end(anchor=now, billing_period=subscription.billing_period)
-    subscription.save(update_fields=["status", "started_at", "expires_at"])
-    return [*happened, _event("subscription.activated", invoice, subscription.id, now)]
+    if subscription.trial_days and not subscription.had_trial:
+        trials.begin(subscription, now=now)
+    elif subscription.trial_days and not subscription.is_trial_paid:
+        trials.forgo(subscription, now=now)
+    else:
+        subscription.status = SubscriptionStatus.ACTIVE
+        terms.begin(subscription, at=now)
+    subscription.period_value = subscription.paid
+    subscription.save(update_fields=["status", "trial_ends_at", *BEGUN])
+    ends = subscription.trial_ends_at
+    trial = {"trial_ends_at": ends.isoformat()} if ends else {}
+    return [*happened, _event("subscription.activated", invoice, subscription.id, now, **trial)]
+
+
+def _paid(invoice: Invoice, *types: str) -> Coalesce:
+    """What the lines of an item come to on its invoice, by default with its discounts."""
+    lines = InvoiceLineItem.objects.filter(
+        invoice=invoice,
+        item_id=OuterRef("pk"),
+        type__in=types or (Line.SUBSCRIPTION, Line.ADD_ON, Line.DISCOUNT),
+    )
+    total = lines.order_by().values("item_id").annotate(total=Sum("amount")).values("total")
+    return Coalesce(Subquery(total), Value(0), output_field=amount_column())
 
 
 def _supersede(new: Subscription, now: datetime) -> list[Event]:
@@ -104,8 +184,7 @@ def _supersede(new: Subscription, now: datetime) -> list[Event]:
     replaced = list((of_user.live() | of_user.running(now)).values_list("pk", flat=True))
     if not replaced:
         return []
-    end_add_ons(subscription_ids=replaced, reason="superseded", now=now)
-    Subscription.objects.filter(pk__in=replaced).update(paused_at=None, **ended("superseded", now))
+    end_subscriptions(subscription_ids=replaced, reason="superseded", now=now)
     return [
         Event(
             name="subscription.cancelled",
@@ -123,6 +202,7 @@ def ended(reason: str, now: datetime) -> dict[str, Any]:
         "status": SubscriptionStatus.CANCELLED,
         "cancelled_at": now,
         "cancel_reason": reason,
+        "grace_until": None,
         # A paused one has time left: its clock stands. Of one that never ends LEAST leaves now; of
         # one that has lapsed, when it did.
         "expires_at": Case(
@@ -166,20 +246,22 @@ def _complete_purchases(invoice: Invoice, now: datetime) -> list[Event]:
 
 
 def _activate_add_ons(invoice: Invoice, now: datetime) -> list[Event]:
+    """Each has its subscription's status, and the period that its line has paid for."""
     pending = list(
         AddOnSubscription.objects.filter(invoice=invoice, status=SubscriptionStatus.PENDING)
+        .annotate(paid=_paid(invoice), listed=_paid(invoice, Line.ADD_ON))
         .select_related("subscription")
         .order_by("id")
     )
     for add_on in pending:
-        is_paused = add_on.subscription.status == SubscriptionStatus.PAUSED
-        add_on.status = SubscriptionStatus.PAUSED if is_paused else SubscriptionStatus.ACTIVE
-        add_on.started_at = now
-        # To the end of the subscription's period; on one that never ends, a period of its own.
-        add_on.expires_at = add_on.subscription.would_end_at(now) or periods.end(
-            anchor=now, billing_period=add_on.billing_period
-        )
-    AddOnSubscription.objects.bulk_update(pending, ["status", "started_at", "expires_at"])
+        subscription = add_on.subscription
+        is_in_trial = add_on.amount > 0 and add_on.listed == 0
+        stands = subscription.status in (SubscriptionStatus.PAUSED, SubscriptionStatus.TRIALING)
+        add_on.status = subscription.status if stands else SubscriptionStatus.ACTIVE
+        trials.begin_add_on(add_on, is_free=is_in_trial, with_plan=bool(invoice.plan_id), now=now)
+        add_on.period_value = add_on.paid
+        add_on.expires_at = terms.earlier(add_on.paid_until, subscription.would_end_at(now))
+    AddOnSubscription.objects.bulk_update(pending, ["status", "paid_until", *BEGUN])
     return [_event("add_on.activated", invoice, add_on.pk, now) for add_on in pending]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
@@ -17,23 +16,33 @@ from psycopg2.errors import ForeignKeyViolation
 from accounts.models import User
 from billing.models import (
     AddOnSubscription,
+    CouponRedemption,
     Event,
     Invoice,
     InvoiceLineItem,
     Subscription,
     TokenBundlePurchase,
 )
-from billing.services import activation, buyers, events, idempotency, numbers, selection
+from billing.services import (
+    activation,
+    buyers,
+    checkout_lines,
+    coupons,
+    events,
+    idempotency,
+    numbers,
+    selection,
+    trials,
+)
+from billing.services.offers import Offer
 from billing.services.selection import Order, Selection
 from catalog.models import Plan
 from catalog.money import Money
-from catalog.services.offers import Offer
 from config import rows
 from config.errors import DomainError
 
 logger = logging.getLogger(__name__)
 
-Line = InvoiceLineItem.Type
 ITEM_IS_GONE = "An item was taken out of the catalogue meanwhile."
 
 
@@ -51,6 +60,7 @@ class Checkout:
     purchases: list[TokenBundlePurchase] = field(default_factory=list)
     add_ons: list[AddOnSubscription] = field(default_factory=list)
     lines: list[InvoiceLineItem] = field(default_factory=list)
+    redemption: CouponRedemption | None = None
 
     @property
     def items(self) -> list[Model]:
@@ -117,76 +127,127 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     :raises DomainError: what ``selection.read`` refuses
     """
     chosen = selection.read(user=user, order=order, now=now)
-    invoice = _invoice(user=user, chosen=chosen, now=now)
-    checkout = Checkout(invoice=invoice)
+    is_held = bool(chosen.trial or chosen.has_credit or order.coupon_code is not None)
+    if is_held:
+        User.objects.lock(user.pk)  # before coupon, credit and series: see docs/locking.md
+        chosen = _with_trial_still_to_be_had(user, chosen)
+    checkout = Checkout(invoice=_invoice(user=user, chosen=chosen, now=now))
     _add_subscription(checkout, chosen, now)
     _add_purchases(checkout, chosen, now)
     _add_add_ons(checkout, chosen, now)
+    if order.coupon_code is not None:
+        _redeem(checkout, order.coupon_code, user, now)
+    _add_lines(checkout, chosen, now)
     happened = _events(checkout, order, now)
-    rows.insert(*checkout.items, *checkout.lines, *happened)
+    redeemed = [checkout.redemption] if checkout.redemption else []
+    rows.insert(*checkout.items, *checkout.lines, *redeemed, *happened)
     events.announce(*happened)
-    is_free = invoice.total.amount == 0
+    is_free = checkout.invoice.total_amount == 0
+    if is_free and not is_held:
+        User.objects.lock(user.pk)
+    checkout.invoice.number = numbers.take(now=now)
+    rows.insert(checkout.invoice)
     if is_free:
-        User.objects.lock(user.pk)  # before the series: see docs/locking.md
-    invoice.number = numbers.take(now=now)
-    rows.insert(invoice)
-    if is_free:
-        activation.settle_free(invoice=invoice, now=now)
+        activation.settle_free(invoice=checkout.invoice, now=now)
         _reload(checkout)
     return checkout
 
 
+def _with_trial_still_to_be_had(user: User, chosen: Selection) -> Selection:
+    """Of two checkouts at once the second sees here, behind the lock, what the first has begun."""
+    if chosen.trial and chosen.plan and trials.was_had(user_id=user.pk, plan_id=chosen.plan.id):
+        return chosen.without_trial()
+    return chosen
+
+
 def _invoice(*, user: User, chosen: Selection, now: datetime) -> Invoice:
-    total = Money.sum((offer.price for offer in chosen.offers), chosen.currency)
+    """Without its amounts: they are the sum of the lines."""
     return Invoice(
         user=user,
         plan_id=chosen.plan.id if chosen.plan else None,
+        subscription=chosen.live_subscription,
         buyer=buyers.snapshot(user=user),
         currency=chosen.currency,
-        subtotal=total.amount,
         tax_amount=Money.zero(chosen.currency).amount,
-        total_amount=total.amount,
         invoiced_at=now,
         expires_at=now + timedelta(days=settings.BILLING_CHECKOUT_DAYS),
     )
 
 
 def _add_subscription(checkout: Checkout, chosen: Selection, now: datetime) -> None:
-    checkout.invoice.subscription = chosen.live_subscription
-    if chosen.plan:
-        checkout.subscription = Subscription(
-            # What an answer shows of the plan is known: it need not be read again.
-            plan=Plan(id=chosen.plan.id, name=chosen.plan.name, slug=chosen.plan.slug),
-            billing_period=chosen.plan.billing_period,
-            **_as_sold(checkout, chosen.plan, now),
-        )
-        checkout.invoice.subscription = checkout.subscription
-        _add_line(checkout, Line.SUBSCRIPTION, checkout.subscription.id, chosen.plan)
+    if chosen.plan is None:
+        return
+    checkout.subscription = Subscription(
+        # What an answer shows of the plan is known: it need not be read again.
+        plan=Plan(id=chosen.plan.id, name=chosen.plan.name, slug=chosen.plan.slug),
+        billing_period=chosen.plan.billing_period,
+        quantity=chosen.quantity_of(chosen.plan),
+        setup_fee=checkout_lines.fees_to_come(chosen).amount,
+        trial_days=chosen.trial.days if chosen.trial else 0,
+        is_trial_paid=bool(chosen.trial and chosen.trial.is_paid),
+        **_as_sold(checkout, chosen.plan, now),
+    )
+    checkout.invoice.subscription = checkout.subscription
 
 
 def _add_purchases(checkout: Checkout, chosen: Selection, now: datetime) -> None:
-    for offer in chosen.bundles:
-        purchase = TokenBundlePurchase(
+    checkout.purchases = [
+        TokenBundlePurchase(
             bundle_id=offer.id,
             invoice=checkout.invoice,
             token_amount=offer.token_amount,
             **_as_sold(checkout, offer, now),
         )
-        checkout.purchases.append(purchase)
-        _add_line(checkout, Line.TOKEN_BUNDLE, purchase.id, offer)
+        for offer in chosen.bundles
+    ]
 
 
 def _add_add_ons(checkout: Checkout, chosen: Selection, now: datetime) -> None:
-    for offer in chosen.add_ons:
-        add_on = AddOnSubscription(
+    checkout.add_ons = [
+        AddOnSubscription(
             add_on_id=offer.id,
             invoice=checkout.invoice,
             subscription=checkout.invoice.subscription,
             billing_period=offer.billing_period,
+            quantity=chosen.quantity_of(offer),
             **_as_sold(checkout, offer, now),
         )
-        checkout.add_ons.append(add_on)
-        _add_line(checkout, Line.ADD_ON, add_on.id, offer)
+        for offer in chosen.add_ons
+    ]
+
+
+def _redeem(checkout: Checkout, code: str, user: User, now: datetime) -> None:
+    """It is for the plan that is bought: what joins a subscription takes that one's."""
+    subscription, plan_id = checkout.subscription, checkout.invoice.plan_id
+    if subscription is None:
+        raise coupons.CouponNotForPlan("coupon_code: A coupon is for a plan, and none is chosen.")
+    checkout.redemption = coupons.redeem(
+        code=code,
+        user=user,
+        subscription=subscription,
+        plan_id=plan_id,
+        currency=checkout.invoice.currency,
+        invoice=checkout.invoice,
+        now=now,
+    )
+
+
+def _add_lines(checkout: Checkout, chosen: Selection, now: datetime) -> None:
+    """What everything costs, less the coupon and the customer's credit."""
+    invoice = checkout.invoice
+    ids = [item.pk for item in checkout.items]
+    lines = checkout_lines.of_items(chosen=chosen, ids=ids)
+    if checkout.redemption:
+        lines += checkout_lines.less_coupon(redemption=checkout.redemption, lines=lines)
+    if chosen.has_credit:
+        lines += checkout_lines.less_credit(invoice=invoice, lines=lines, now=now)
+    for position, line in enumerate(lines, start=1):
+        line.invoice = invoice
+        line.user_id = invoice.user_id
+        line.position = position
+    checkout.lines = lines
+    total = checkout_lines.total(lines, invoice.currency)
+    invoice.subtotal = invoice.total_amount = total.amount
 
 
 def _as_sold(checkout: Checkout, offer: Offer, now: datetime) -> dict[str, Any]:
@@ -201,22 +262,6 @@ def _as_sold(checkout: Checkout, offer: Offer, now: datetime) -> dict[str, Any]:
     }
 
 
-def _add_line(checkout: Checkout, line_type: str, item_id: UUID, offer: Offer) -> None:
-    checkout.lines.append(
-        InvoiceLineItem(
-            invoice=checkout.invoice,
-            user_id=checkout.invoice.user_id,
-            position=len(checkout.lines) + 1,
-            type=line_type,
-            item_id=item_id,
-            description=offer.name,
-            quantity=1,
-            unit_price=offer.amount,
-            amount=offer.amount,
-        )
-    )
-
-
 def _reload(checkout: Checkout) -> None:
     """Show what paying at once has made of it."""
     ids = [purchase.pk for purchase in checkout.purchases]
@@ -224,7 +269,9 @@ def _reload(checkout: Checkout) -> None:
     ids = [add_on.pk for add_on in checkout.add_ons]
     checkout.add_ons = list(AddOnSubscription.objects.filter(pk__in=ids).order_by("pk"))
     if checkout.subscription:
-        checkout.subscription.refresh_from_db(fields=["status", "started_at", "expires_at"])
+        checkout.subscription.refresh_from_db(
+            fields=["status", "started_at", "expires_at", "trial_ends_at"]
+        )
 
 
 def _events(checkout: Checkout, order: Order, now: datetime) -> list[Event]:

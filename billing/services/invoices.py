@@ -11,7 +11,8 @@ from django.db import transaction
 from accounts.models import User
 from billing.models import AddOnSubscription, Event, Invoice, Subscription, TokenBundlePurchase
 from billing.models.subscription import SubscriptionStatus
-from billing.services import events
+from billing.services import changed, events, renewed
+from billing.services.withdrawal import withdraw
 from config import history
 from config.errors import DomainError
 
@@ -50,10 +51,7 @@ def void(*, invoice: Invoice, by: User, reason: str, now: datetime) -> Invoice:
             created_at=now,
         )
         events.record(voided)
-        subscription = _of_its_own_checkout(locked)
-        give_up(
-            invoice_ids=[locked.pk], subscription=subscription, reason="voided", by=by.pk, now=now
-        )
+        _give_up_what_waits(locked, by, now)
         locked.refresh_from_db()
         return locked
 
@@ -86,9 +84,7 @@ def give_up(
         "cancel_reason": reason,
     }
     AddOnSubscription.objects.filter(invoice__in=invoice_ids).update(**cancelled)
-    Invoice.objects.filter(pk__in=invoice_ids).update(
-        status=Invoice.Status.CANCELLED, cancelled_at=now
-    )
+    withdraw(invoice_ids=invoice_ids, now=now)
     if subscription is None:
         return
     for column, value in cancelled.items():
@@ -116,8 +112,27 @@ def require_reason(reason: str) -> None:
         raise ReasonMissing("reason: Say why, for whoever asks later.")
 
 
-def _of_its_own_checkout(invoice: Invoice) -> Subscription | None:
+def _give_up_what_waits(invoice: Invoice, by: User, now: datetime) -> None:
+    if invoice.reason == Invoice.Reason.RENEWAL:
+        withdraw(invoice_ids=[invoice.pk], now=now)
+        renewed.give_up(invoice=invoice, reason="voided", by=by.pk, now=now)
+    elif invoice.reason == Invoice.Reason.CHANGE:
+        withdraw(invoice_ids=[invoice.pk], now=now)
+        changed.give_up(invoice=invoice)
+    else:
+        give_up(
+            invoice_ids=[invoice.pk],
+            subscription=subscription_of_checkout(invoice),
+            reason="voided",
+            by=by.pk,
+            now=now,
+        )
+
+
+def subscription_of_checkout(invoice: Invoice) -> Subscription | None:
     """Lock what the invoice is to make live: one without a plan is of add-ons that join it."""
+    if invoice.reason != Invoice.Reason.CHECKOUT:
+        return None
     if not (invoice.plan_id and invoice.subscription_id):
         return None
     subscription = Subscription.objects.lock(invoice.subscription_id)

@@ -1,26 +1,21 @@
-"""Mails to customers about their invoices."""
+"""Invoices that staff send by mail, at once. What is sent by itself is in ``outbox``."""
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
-from smtplib import SMTPException
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
-from django.core.validators import validate_email
 from django.db import transaction
 from django.template.loader import render_to_string
 
 from accounts.models import User
 from billing.models import Event, Invoice
-from billing.services import documents, events
+from billing.services import envelopes, events
 from billing.services.documents.contents import day_for_people
+from billing.services.envelopes import Delivery
 from config.errors import DomainError
-
-logger = logging.getLogger(__name__)
 
 
 class MailNotSent(DomainError):
@@ -42,10 +37,11 @@ def send_invoice(*, invoice: Invoice, by: User | None, now: datetime) -> None:
     :raises DocumentNotPrinted: if there is no PDF now; nothing is sent then
     """
     address = invoice.buyer.get("email") or invoice.user.email
-    mail = _mail(invoice, address)
+    message = _message(invoice, address)
     told: dict[str, Any] = {"by": str(by.pk) if by else None, "to": address}
     _record("invoice.sending", invoice, told, now)
-    reason = _deliver(mail)
+    with Delivery() as delivery:
+        reason = delivery.hand_over(message).failure
     if reason:
         _record("invoice.not_sent", invoice, told | {"reason": reason}, now)
         raise MailNotSent(
@@ -55,7 +51,7 @@ def send_invoice(*, invoice: Invoice, by: User | None, now: datetime) -> None:
     _record("invoice.sent", invoice, told, now)
 
 
-def _mail(invoice: Invoice, address: str) -> EmailMultiAlternatives:
+def _message(invoice: Invoice, address: str) -> EmailMultiAlternatives:
     context = {
         "invoice": invoice,
         "name": invoice.buyer.get("first_name", ""),
@@ -65,33 +61,13 @@ def _mail(invoice: Invoice, address: str) -> EmailMultiAlternatives:
         "is_cancelled": invoice.status == Invoice.Status.CANCELLED,
         "is_refunded": invoice.status == Invoice.Status.REFUNDED,
     }
-    reply_to = [settings.BILLING_SELLER_EMAIL] if settings.BILLING_SELLER_EMAIL else None
-    mail = EmailMultiAlternatives(
+    return envelopes.pack(
         subject=f"Invoice {invoice.number} from {settings.BILLING_SELLER_NAME}",
-        body=render_to_string("billing/mail/invoice.txt", context),
-        to=[address],
-        reply_to=reply_to,
+        text=render_to_string("billing/mail/invoice.txt", context),
+        html=render_to_string("billing/mail/invoice.html", context),
+        to=address,
+        invoice=invoice,
     )
-    mail.attach_alternative(render_to_string("billing/mail/invoice.html", context), "text/html")
-    mail.attach(
-        documents.file_name(invoice=invoice), documents.render(invoice=invoice), "application/pdf"
-    )
-    return mail
-
-
-def _deliver(mail: EmailMultiAlternatives) -> str:
-    """Why the mail was not taken, or nothing where it was."""
-    try:
-        validate_email(mail.to[0])
-    except ValidationError:
-        return "this is not an e-mail address"
-    try:
-        mail.send()
-    except (SMTPException, OSError) as error:
-        # The server's words may name hosts and accounts of ours: they are for the log.
-        logger.warning("The mail %s was not sent.", mail.subject, exc_info=error)
-        return "the mail server did not take it"
-    return ""
 
 
 @transaction.atomic(durable=True)

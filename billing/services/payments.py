@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -197,7 +199,7 @@ def assign(*, payment: Payment, invoice: Invoice, by: User, reason: str, now: da
     require_reason(reason)
     with history.noted(by=by.pk, reason=reason):
         locked = Invoice.objects.lock(invoice.pk)
-        User.objects.lock(locked.user_id)
+        locked.user = User.objects.lock(locked.user_id)
         payment = Payment.objects.lock(payment.pk)
         if payment.status == Payment.Status.CAPTURED and payment.invoice_id == locked.pk:
             return receipt(invoice_id=locked.pk, payment=payment)
@@ -213,7 +215,7 @@ def assign(*, payment: Payment, invoice: Invoice, by: User, reason: str, now: da
         payment.unmatched_reason = ""
         payment.save(update_fields=["status", "invoice", "user", "unmatched_reason"])
         note = {"invoice_id": str(locked.pk), **_note(by, reason)}
-        events.record(_payment_event("payment.assigned", payment, now, note))
+        events.record(payment_event("payment.assigned", payment, now, note))
         activation.settle(
             invoice=locked, method=payment.method, reference=payment.reference, now=now
         )
@@ -289,7 +291,7 @@ def _settle(
         if before is None:
             raise
         return before
-    events.record(_payment_event(f"payment.{payment.status}", payment, now, note or {}))
+    events.record(payment_event(f"payment.{payment.status}", payment, now, note or {}))
     if invoice and not refusal:
         activation.settle(
             invoice=invoice, method=notice.method, reference=notice.reference, now=now
@@ -303,7 +305,7 @@ def _lock_invoice(invoice_reference: str) -> Invoice | None:
         invoice = Invoice.objects.lock(UUID(invoice_reference))
     except (ValueError, Invoice.DoesNotExist):
         return None
-    User.objects.lock(invoice.user_id)
+    invoice.user = User.objects.lock(invoice.user_id)
     return invoice
 
 
@@ -344,7 +346,10 @@ def _note(by: User, reason: str) -> dict[str, str]:
     return {"by": str(by.pk), "note": reason}
 
 
-def _payment_event(name: str, payment: Payment, now: datetime, note: dict[str, str]) -> Event:
+def payment_event(
+    name: str, payment: Payment, now: datetime, note: Mapping[str, str] = MappingProxyType({})
+) -> Event:
+    """What happened to a payment; ``note`` says who of staff did it, and why."""
     return Event(
         name=name,
         user_id=payment.user_id,

@@ -6,25 +6,27 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 
 from accounts.models import User
 from billing.models import (
     AddOnSubscription,
     Event,
     Invoice,
+    InvoiceLineItem,
     Payment,
     Subscription,
     TokenBundlePurchase,
     TokenTransaction,
 )
 from billing.models.subscription import LIVE
-from billing.services import activation, events, token_returns
+from billing.services import activation, customer_credit, events, token_returns
 from billing.services.invoices import InvoiceStateForbids, require_reason
 from billing.services.payments import PaymentNotUnmatched
 from config import history
 from config.errors import DomainError
 
+Line = InvoiceLineItem.Type
 ENDED_BY_REFUND = "refunded"
 
 
@@ -38,12 +40,13 @@ class RefundReferenceMissing(DomainError):
 
 def refund(*, invoice: Invoice, reference: str, by: User, reason: str, now: datetime) -> Invoice:
     """
-    Give the whole of a paid invoice back, and end at once what it made live.
+    Give the whole of a paid invoice back, and end at once what it made live, or what it has paid
+    the current period of. Of a period that is over, and of a change, only the money goes back.
 
-    The money itself is sent by whoever calls, at the bank or the provider, under ``reference``.
-    Bought tokens are taken back as far as they are still there: what was used already cannot be,
-    and is told by ``tokens_used`` and in the event ``invoice.refunded``. The same reference again:
-    nothing happens.
+    What was used of the customer's credit is credited again. The money itself is sent by whoever
+    calls, at the bank or the provider, under ``reference``. Bought tokens are taken back as far as
+    they are still there: what was used already cannot be, and is told by ``tokens_used`` and in the
+    event ``invoice.refunded``. The same reference again: nothing happens.
 
     :raises InvoiceStateForbids: if it is not paid, or was refunded under another reference
     :raises NothingToRefund: if it was free
@@ -59,10 +62,10 @@ def refund(*, invoice: Invoice, reference: str, by: User, reason: str, now: date
         payment = _payment_of(locked)
         # Nothing ends before it began, whoever waited for the locks.
         now = max(activation.not_before_what_stands(locked, now), locked.paid_at or now)
-        happened = _end_subscription(locked, by, now)
-        AddOnSubscription.objects.filter(
-            Q(status__in=LIVE) | Q(pk__in=AddOnSubscription.objects.running(now)), invoice=locked
-        ).update(**activation.ended(ENDED_BY_REFUND, now))
+        happened = _end_what_it_pays_for(locked, by, now)
+        customer_credit.give_back(
+            invoice_ids=[locked.pk], kind=customer_credit.Type.REFUNDED, now=now
+        )
         taken, used = _take_tokens_back(locked, now)
         _mark_refunded(payment, reference, now)
         locked.status = Invoice.Status.REFUNDED
@@ -151,18 +154,53 @@ def _payment_of(invoice: Invoice) -> Payment:
     return Payment.objects.lock(payment.pk)
 
 
-def _end_subscription(invoice: Invoice, by: User, now: datetime) -> list[Event]:
-    """The one that this invoice made live, with every add-on that runs with it."""
-    if not (invoice.plan_id and invoice.subscription_id):
+def _end_what_it_pays_for(invoice: Invoice, by: User, now: datetime) -> list[Event]:
+    """
+    What a checkout has made live ends, whatever has been renewed since; of a renewal, what it has
+    paid the newest period of.
+    """
+    if invoice.reason == Invoice.Reason.CHECKOUT:
+        happened = _end_subscription(invoice, by, now) if invoice.plan_id else []
+        _end_add_ons(Q(invoice=invoice), now)
+        return happened
+    if invoice.reason == Invoice.Reason.CHANGE:
         return []
+    newest = _paid_last(invoice)
+    happened = _end_subscription(invoice, by, now) if invoice.subscription_id in newest else []
+    _end_add_ons(Q(pk__in=newest), now)
+    return happened
+
+
+def _paid_last(invoice: Invoice) -> list[UUID]:
+    """Of what is on a renewal: subscription and add-ons whose last period that is paid is on it."""
+    own = InvoiceLineItem.objects.filter(invoice=invoice, type__in=(Line.SUBSCRIPTION, Line.ADD_ON))
+    later = InvoiceLineItem.objects.filter(
+        user_id=OuterRef("user_id"),
+        item_id=OuterRef("item_id"),
+        period_start__gt=OuterRef("period_start"),
+        invoice__subscription=invoice.subscription_id,
+        invoice__reason=Invoice.Reason.RENEWAL,
+        invoice__status=Invoice.Status.PAID,
+    )
+    return list(own.filter(~Exists(later)).values_list("item_id", flat=True))
+
+
+def _end_subscription(invoice: Invoice, by: User, now: datetime) -> list[Event]:
+    """With every add-on that runs with it."""
+    assert invoice.subscription_id  # noqa: S101 - it is of a plan, or of a renewal
     subscription = Subscription.objects.lock(invoice.subscription_id)
     if subscription.status not in LIVE and not subscription.is_running_at(now):
         return []
-    activation.end_add_ons(subscription_ids=[subscription.pk], reason=ENDED_BY_REFUND, now=now)
-    Subscription.objects.filter(pk=subscription.pk).update(
-        paused_at=None, **activation.ended(ENDED_BY_REFUND, now)
+    activation.end_subscriptions(
+        subscription_ids=[subscription.pk], reason=ENDED_BY_REFUND, now=now
     )
     return [_event("subscription.cancelled", invoice, subscription.pk, by, ENDED_BY_REFUND, now)]
+
+
+def _end_add_ons(which: Q, now: datetime) -> None:
+    AddOnSubscription.objects.filter(
+        Q(status__in=LIVE) | Q(pk__in=AddOnSubscription.objects.running(now)), which
+    ).update(**activation.ended(ENDED_BY_REFUND, now))
 
 
 def _take_tokens_back(invoice: Invoice, now: datetime) -> tuple[int, int]:

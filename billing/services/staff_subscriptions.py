@@ -5,29 +5,35 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
 from accounts.services.accounts import AccountClosed
-from billing.models import AddOnSubscription, Event, Invoice, Subscription
+from billing.models import AddOnSubscription, Event, Invoice, InvoiceLineItem, Subscription
 from billing.models.subscription import LIVE, SubscriptionStatus
-from billing.services import activation, checkout, events, payments, refunds, subscriptions
+from billing.services import (
+    changed,
+    checkout,
+    endings,
+    events,
+    holding,
+    payments,
+    refunds,
+    renewed,
+    subscriptions,
+)
 from billing.services.checkout import Checkout, ItemWithdrawn
+from billing.services.endings import SubscriptionIsLive
 from billing.services.invoices import require_reason
 from billing.services.selection import Order
-from billing.services.subscriptions import BY_STAFF, Author, SubscriptionStateForbids
+from billing.services.subscriptions import Author, SubscriptionStateForbids
 from catalog.models import Plan
 from config import history
 from config.errors import DomainError
 
 Status = SubscriptionStatus
 MOST_DAYS = 3660  # ten years
-
-
-class SubscriptionIsLive(DomainError):
-    code = "subscription_is_live"
-    http_status = 409
 
 
 class InvalidDays(DomainError):
@@ -76,23 +82,45 @@ def activate(*, subscription: Subscription, by: User, reason: str, now: datetime
 
 
 def cancel(
-    *, subscription: Subscription, at_once: bool, by: User, reason: str, now: datetime
+    *,
+    subscription: Subscription,
+    at_once: bool,
+    with_credit: bool = False,
+    by: User,
+    reason: str,
+    now: datetime,
 ) -> Subscription:
     """
-    Cancel, at the end of what is paid for or at once; nothing is given back.
+    Cancel, at the end of what is paid for or at once.
 
     One that was never paid is given up with its whole checkout, either way.
 
+    :param with_credit: at once, the rest of what was paid goes to the customer's credit account
     :raises SubscriptionStateForbids: if it has ended, or is cancelled already and not ``at_once``
+    :raises CreditOnlyAtOnce: if there is to be credit for what runs on
     :raises ReasonMissing: without a reason
     """
     require_reason(reason)
     with transaction.atomic(), history.noted(by=by.pk, reason=reason):
-        if at_once and subscription.status != Status.PENDING:
-            return _end(subscription, by, reason, now)
-        return subscriptions.cancel(
-            subscription=subscription, author=Author(by.pk, reason), now=now
+        return endings.cancel(
+            subscription=subscription,
+            at_once=at_once,
+            with_credit=with_credit,
+            author=Author(by.pk, reason),
+            now=now,
         )
+
+
+def pause(*, subscription: Subscription, by: User, reason: str, now: datetime) -> Subscription:
+    """
+    Stop its clock, as the customer can: no use, and no time lost, until it is activated again.
+
+    :raises SubscriptionStateForbids: if it is not active, is past due, or its time is over
+    :raises ReasonMissing: without a reason
+    """
+    require_reason(reason)
+    with transaction.atomic(), history.noted(by=by.pk, reason=reason):
+        return subscriptions.pause(subscription=subscription, author=Author(by.pk, reason), now=now)
 
 
 def extend(
@@ -109,7 +137,7 @@ def extend(
     if not 0 < days <= MOST_DAYS:
         raise InvalidDays(f"days: 1 to {MOST_DAYS}.")
     with transaction.atomic(), history.noted(by=by.pk, reason=reason):
-        locked = _lock(subscription)
+        locked = holding.hold(subscription)
         _require_unfinished(locked, now, "extended")
         if locked.expires_at is None:
             raise SubscriptionStateForbids("It never ends.", status=locked.status)
@@ -118,9 +146,16 @@ def extend(
             raise SubscriptionStateForbids(
                 f"{days} days are too few: it would be over all the same.", status=locked.status
             )
-        _add_ons_that_end_with(locked).update(expires_at=F("expires_at") + more)
+        _add_ons_that_end_with(locked).update(
+            expires_at=F("expires_at") + more, paid_until=F("paid_until") + more
+        )
         locked.expires_at += more
-        locked.save(update_fields=["expires_at"])
+        # Further periods are counted from where this one ends now, and none is a short one.
+        locked.anchor_at = locked.expires_at
+        renewed.withdraw_open(subscription=locked, now=now)
+        changed.withdraw_waiting(subscription=locked, now=now)
+        renewed.forget_dunning(locked)
+        locked.save(update_fields=["expires_at", "anchor_at", "past_due_since", "grace_until"])
         events.record(_event("subscription.extended", locked, by, reason, now, days=days))
         return locked
 
@@ -129,12 +164,13 @@ def refund(
     *, subscription: Subscription, reference: str, by: User, reason: str, now: datetime
 ) -> Invoice:
     """
-    Refund the invoice that made it live, with all that was on it.
+    Refund the invoice that paid its current period, with all that was on it: that of its last
+    renewal, else the one that made it live.
 
     :raises SubscriptionStateForbids: if it was never paid for
     :raises DomainError: what ``refunds.refund`` refuses
     """
-    invoice = _own_invoice(subscription)
+    invoice = _invoice_of_period(subscription)
     if invoice.status not in (Invoice.Status.PAID, Invoice.Status.REFUNDED):
         raise SubscriptionStateForbids(
             "The subscription was never paid for.", status=subscription.status
@@ -160,7 +196,23 @@ def _start(customer: User, order: Order, by: User, now: datetime) -> Checkout:
 
 def _own_invoice(subscription: Subscription) -> Invoice:
     """Of its own checkout: an invoice without a plan is of add-ons that join it."""
-    return Invoice.objects.get(subscription=subscription, plan__isnull=False)
+    return Invoice.objects.get(
+        subscription=subscription, plan__isnull=False, reason=Invoice.Reason.CHECKOUT
+    )
+
+
+def _invoice_of_period(subscription: Subscription) -> Invoice:
+    """One that only renewed an add-on is not the subscription's."""
+    own = InvoiceLineItem.objects.filter(
+        item_id=subscription.pk, type=InvoiceLineItem.Type.SUBSCRIPTION, invoice=OuterRef("pk")
+    )
+    renewals = Invoice.objects.filter(
+        Exists(own),
+        subscription=subscription,
+        reason=Invoice.Reason.RENEWAL,
+        status__in=(Invoice.Status.PAID, Invoice.Status.REFUNDED),
+    )
+    return renewals.order_by("-period_start").first() or _own_invoice(subscription)
 
 
 def _take_as_paid(subscription: Subscription, by: User, reason: str, now: datetime) -> None:
@@ -176,36 +228,11 @@ def _take_as_paid(subscription: Subscription, by: User, reason: str, now: dateti
 
 
 def _go_on(subscription: Subscription, by: User, reason: str, now: datetime) -> None:
-    locked = _lock(subscription)
+    locked = holding.hold(subscription)
     if locked.status == Status.PAUSED:
         subscriptions.resume(subscription=locked, author=Author(by.pk, reason), now=now)
         return
-    if locked.status != Status.CANCELLED or not locked.is_running_at(now):
-        raise SubscriptionStateForbids(
-            f"A subscription that is {locked.status} cannot be activated.", status=locked.status
-        )
-    if Subscription.objects.live().filter(user_id=locked.user_id).exists():
-        raise SubscriptionIsLive("The customer has another live subscription by now.")
-    locked.status = Status.ACTIVE
-    locked.cancelled_at = None
-    locked.cancel_reason = ""
-    locked.save(update_fields=["status", "cancelled_at", "cancel_reason"])
-    events.record(_event("subscription.uncancelled", locked, by, reason, now))
-
-
-def _end(subscription: Subscription, by: User, reason: str, now: datetime) -> Subscription:
-    locked = _lock(subscription)
-    _require_unfinished(locked, now, "ended")
-    now = subscriptions.not_before_what_stands(locked, now)
-    activation.end_add_ons(subscription_ids=[locked.pk], reason=BY_STAFF, now=now)
-    Subscription.objects.filter(pk=locked.pk).update(
-        paused_at=None, **activation.ended(BY_STAFF, now)
-    )
-    cancelled = _event("subscription.cancelled", locked, by, reason, now)
-    cancelled.payload = Author(by.pk, reason).as_json()
-    events.record(cancelled)
-    locked.refresh_from_db()
-    return locked
+    endings.uncancel(subscription=locked, author=Author(by.pk, reason), now=now)
 
 
 def _require_unfinished(subscription: Subscription, now: datetime, done: str) -> None:
@@ -224,11 +251,6 @@ def _add_ons_that_end_with(subscription: Subscription) -> QuerySet[AddOnSubscrip
     # One bought during the pause ends as if it had been resumed at that moment.
     since = Greatest("started_at", subscription.paused_at) - subscription.paused_at
     return own.filter(expires_at=subscription.expires_at + since)
-
-
-def _lock(subscription: Subscription) -> Subscription:
-    User.objects.lock(subscription.user_id)
-    return Subscription.objects.lock(subscription.pk)
 
 
 def _event(

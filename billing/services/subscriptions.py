@@ -10,10 +10,9 @@ from django.db import transaction
 from django.db.models import F, Max, Value
 from django.db.models.functions import Greatest
 
-from accounts.models import User
 from billing.models import AddOnSubscription, Event, Invoice, Subscription
 from billing.models.subscription import SubscriptionStatus
-from billing.services import activation, events, invoices
+from billing.services import activation, changed, events, holding, invoices, notices, renewed
 from config.errors import DomainError
 
 Status = SubscriptionStatus
@@ -50,11 +49,14 @@ def cancel(
     :raises SubscriptionStateForbids: if it has ended or is cancelled already
     """
     with transaction.atomic():
-        subscription = _lock(subscription)
+        subscription = holding.hold(subscription)
         if subscription.status == Status.PENDING:
             return _give_up(subscription, author, now)
         _require(subscription, (Status.TRIALING, Status.ACTIVE, Status.PAUSED), "cancelled")
         now = not_before_what_stands(subscription, now)
+        renewed.withdraw_open(subscription=subscription, now=now)
+        changed.withdraw_waiting(subscription=subscription, now=now)
+        renewed.forget_dunning(subscription)
         if subscription.status == Status.PAUSED:
             _prolong(subscription, now)
         reason = _reason(author)
@@ -65,27 +67,37 @@ def cancel(
             subscription.expires_at = now
             activation.end_add_ons(subscription_ids=[subscription.pk], reason=reason, now=now)
         _save(subscription, "subscription.cancelled", author, now)
+        notices.cancelled(subscription=subscription, now=now)
         return subscription
 
 
-def pause(*, subscription: Subscription, now: datetime) -> Subscription:
+def pause(
+    *, subscription: Subscription, author: Author | None = None, now: datetime
+) -> Subscription:
     """
     Stop the clock: no use, and no time lost.
 
+    :param author: None is the customer
     :raises SubscriptionStateForbids: if it is not active, or its time is over
     """
     with transaction.atomic():
-        subscription = _lock(subscription)
+        subscription = holding.hold(subscription)
         _require(subscription, (Status.ACTIVE,), "paused")
         if not subscription.is_running_at(now):
             raise SubscriptionStateForbids("A subscription whose time is over cannot be paused.")
+        if subscription.past_due_since:
+            raise SubscriptionStateForbids(
+                "A subscription that is past due cannot be paused: pay its invoice first."
+            )
+        renewed.withdraw_open(subscription=subscription, now=now)
+        changed.withdraw_waiting(subscription=subscription, now=now)
         now = not_before_what_stands(subscription, now)
         subscription.status = Status.PAUSED
         subscription.paused_at = now
         AddOnSubscription.objects.filter(subscription=subscription, status=Status.ACTIVE).running(
             now
         ).update(status=Status.PAUSED)
-        _save(subscription, "subscription.paused", None, now)
+        _save(subscription, "subscription.paused", author, now)
         return subscription
 
 
@@ -99,7 +111,7 @@ def resume(
     :raises SubscriptionStateForbids: if it is not paused
     """
     with transaction.atomic():
-        subscription = _lock(subscription)
+        subscription = holding.hold(subscription)
         _require(subscription, (Status.PAUSED,), "resumed")
         now = not_before_what_stands(subscription, now)
         _prolong(subscription, now)
@@ -117,22 +129,12 @@ def not_before_what_stands(subscription: Subscription, now: datetime) -> datetim
     return max([now, *(moment for moment in stand if moment)])
 
 
-def _lock(subscription: Subscription) -> Subscription:
-    """
-    Lock what is going to change, in the order of docs/locking.md: an unpaid subscription's
-    invoice, the customer, the subscription.
-    """
-    for pk in _unpaid_invoices(subscription):
-        Invoice.objects.lock(pk)
-    User.objects.lock(subscription.user_id)
-    return Subscription.objects.lock(subscription.pk)
-
-
 def _unpaid_invoices(subscription: Subscription) -> list[UUID]:
     """Of its own checkout: an invoice without a plan is of add-ons that join it."""
     invoices = Invoice.objects.filter(
         subscription=subscription,
         plan__isnull=False,
+        reason=Invoice.Reason.CHECKOUT,
         status__in=(Invoice.Status.PENDING, Invoice.Status.FAILED),
     )
     return list(invoices.values_list("pk", flat=True))
@@ -151,11 +153,18 @@ def _prolong(subscription: Subscription, now: datetime) -> None:
     pause_length = now - subscription.paused_at
     if subscription.expires_at is not None:
         subscription.expires_at += pause_length
+        # Further periods are counted from where this one ends now.
+        subscription.anchor_at = subscription.expires_at
+    if subscription.period_start is not None:
+        subscription.period_start += pause_length
     paused = AddOnSubscription.objects.filter(subscription=subscription, status=Status.PAUSED)
     paused.update(
         status=Status.ACTIVE,
-        # An add-on bought during the pause was not there for all of it.
-        expires_at=F("expires_at") + (Value(now) - Greatest("started_at", subscription.paused_at)),
+        **{
+            # An add-on bought during the pause was not there for all of it.
+            column: F(column) + (Value(now) - Greatest("started_at", subscription.paused_at))
+            for column in ("expires_at", "paid_until", "period_start", "anchor_at")
+        },
     )
     subscription.status = Status.ACTIVE
     subscription.paused_at = None

@@ -14,6 +14,7 @@ from billing.models import TokenAccount, TokenTransaction
 from config.errors import DomainError
 
 Type = TokenTransaction.Type
+MOST = 2**63 - 1  # tokens of one account: the column holds no more
 
 # The first credit opens the account. No read-modify-write in Python: the row's own lock puts
 # movements of one account in a row, and last_sequence says in which.
@@ -23,6 +24,7 @@ _ADD = """
     ON CONFLICT (user_id) DO UPDATE
        SET balance = account.balance + excluded.balance,
            last_sequence = account.last_sequence + excluded.last_sequence
+     WHERE account.balance <= %(most)s - excluded.balance
     RETURNING balance, last_sequence
 """
 _TAKE = """
@@ -40,6 +42,11 @@ class NotEnoughTokens(DomainError):
 
 class InvalidTokenAmount(DomainError):
     code = "invalid_token_amount"
+
+
+class TokenBalanceFull(DomainError):
+    code = "token_balance_full"
+    http_status = 409
 
 
 class TokenReferenceReused(DomainError):
@@ -72,6 +79,7 @@ def credit(
     Credit all movements, or none. Two statements, however many there are.
 
     :raises InvalidTokenAmount: if an amount is less than 1
+    :raises TokenBalanceFull: if the account could not hold them
     :raises TokenReferenceReused: if one of the references was credited before
     """
     for movement in movements:
@@ -81,9 +89,7 @@ def credit(
     total = sum(movement.amount for movement in movements)
     try:
         with transaction.atomic():
-            added = _execute(_ADD, {"user": user_id, "amount": total, "count": len(movements)})
-            assert added  # noqa: S101 - it always gives the row back
-            balance, last = added
+            balance, last = _add(user_id, total, len(movements))
             balances = accumulate(
                 (movement.amount for movement in movements), initial=balance - total
             )
@@ -167,6 +173,16 @@ def _spent_before(
             f"The reference {reference!r:.60} was used for {-before.amount} tokens before."
         )
     return before
+
+
+def _add(user_id: UUID, total: int, count: int) -> tuple[int, int]:
+    added = None
+    if total <= MOST:
+        parameters = {"user": user_id, "amount": total, "count": count, "most": MOST}
+        added = _execute(_ADD, parameters)
+    if added is None:
+        raise TokenBalanceFull(f"An account holds at most {MOST:,} tokens.")
+    return added
 
 
 def _require_positive(amount: int) -> None:

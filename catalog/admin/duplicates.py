@@ -24,7 +24,7 @@ class DuplicateForm(forms.Form):
         self.item: Any = item
         self.initial["name"] = f"{item.name[:90]} (copy)"
         if hasattr(item, "slug"):
-            self.initial["slug"] = editing.free_slug(kind=type(self.item), name=self.item.slug)
+            self.initial["slug"] = editing.slug_for_copy(kind=type(self.item), slug=self.item.slug)
         else:
             del self.fields["slug"]
 

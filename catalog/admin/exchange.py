@@ -159,5 +159,6 @@ class ExchangesFiles(ImportExportMixin):
     def init_request_context_data(self, request: HttpRequest, form: Any) -> dict[str, Any]:
         return super().init_request_context_data(request, form) | {
             "title": f"Export {self.opts.verbose_name_plural}",
+            "resource": resource_of(self.model)(),
             "list": self._list(),
         }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -22,29 +21,23 @@ from import_export.instance_loaders import BaseInstanceLoader
 from import_export.resources import Resource
 from import_export.results import Result, RowResult
 
+from catalog.admin import exchange_amounts
+from catalog.admin.exchange_amounts import Change
 from catalog.admin.exchange_files import NUMBER, UnreadableFile, defused
 from catalog.admin.fields import StorableJSONField, currency_field
 from catalog.models import AddOn, Plan, Price, TokenBundle
-from catalog.money import Money, currencies
 from catalog.services import exchange, prices
 from config.errors import DomainError
 
 COLUMNS: dict[Any, tuple[str, ...]] = {  # the first says which item it is
-    Plan: ("slug", "name", "description", "billing_period", "features"),
+    Plan: ("slug", "name", "description", "billing_period", "features")
+    + ("trial_days", "is_trial_paid", "arrival"),
     TokenBundle: ("id", "name", "description", "token_amount"),
     AddOn: ("slug", "name", "description", "billing_period", "plans", "config"),
 }
 _OF_ALL = ("default_currency", "is_active", "sort_order")
-_PRICE = re.compile(r"price ([A-Z]{3})")
+_TRUTHS = ("is_active", "is_trial_paid")
 _LINES = re.compile(r"\r\n?")  # a spreadsheet makes \n of them
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    column: str
-    old: str
-    new: str
-    note: str = ""
 
 
 class ItemResource(Resource):
@@ -61,6 +54,7 @@ class ItemResource(Resource):
         super().__init__(**options)
         self.now: datetime = timezone.now()
         self.columns = (*COLUMNS[self.kind], *_OF_ALL)
+        self.has_fees = self.kind is not TokenBundle
         self.currencies: list[str] = []
         self.items: dict[str, Any] = {}
         self.scheduled: dict[tuple[Any, str], Price] = {}
@@ -85,18 +79,26 @@ class ItemResource(Resource):
         return queryset.prefetch_related("plans") if self.kind is AddOn else queryset
 
     def get_export_headers(self, selected_fields: Any = None) -> list[str]:
-        return [*self.columns, *(f"price {code}" for code in self.currencies)]
+        return [*self.columns, *self._amount_columns()]
 
     def export_resource(self, instance: Any, selected_fields: Any = None, **_: Any) -> list[Any]:
         cells = self._cells(instance)
         row = [cells[column] for column in self.columns]
-        row += [cells.get(f"price {code}", "") for code in self.currencies]
+        row += [cells.get(column, "") for column in self._amount_columns()]
         return [defused(cell) if isinstance(cell, str) else cell for cell in row]
 
     def _cells(self, item: Any) -> dict[str, Any]:
         """What stands in the columns of an item: text and numbers."""
         cells = {column: _shown(item, column) for column in self.columns}
-        return cells | {f"price {price.currency}": price.money.amount for price in _current(item)}
+        for price in _current(item):
+            cells[f"price {price.currency}"] = price.money.amount
+            if self.has_fees:
+                cells[f"setup fee {price.currency}"] = price.fee.amount
+        return cells
+
+    def _amount_columns(self) -> list[str]:
+        kinds = ("price", "setup fee") if self.has_fees else ("price",)
+        return [f"{kind} {code}" for code in self.currencies for kind in kinds]
 
     # --- Reading ---
 
@@ -145,7 +147,9 @@ class ItemResource(Resource):
         key = self.columns[0]
         if key not in own:
             return UnreadableFile(f"There is no column “{key}”, which says what a row is about.")
-        unknown = [column for column in own if column not in self.columns and not _code(column)]
+        unknown = [
+            column for column in own if column not in self.columns and not self._is_amount(column)
+        ]
         if unknown:
             known = ", ".join(self.columns)
             return UnreadableFile(
@@ -153,6 +157,10 @@ class ItemResource(Resource):
                 f"There are {known}, and “price USD” or another currency."
             )
         return None
+
+    def _is_amount(self, column: str) -> bool:
+        kind, _code = exchange_amounts.column(column)
+        return kind == "price" or (kind == "setup fee" and self.has_fees)
 
     def _read_items(self, dataset: Any) -> None:
         """Lock those that are named, in one order, and read them with their prices and plans."""
@@ -196,13 +204,15 @@ class ItemResource(Resource):
         item = self._find(row)
         touched = self._touched(row, item)
         faults: dict[str, Any] = {}
-        amounts = self._amounts(touched, item, faults)
+        standing = {price.currency: price for price in _current(item)} if item else {}
+        amounts = exchange_amounts.read(touched, standing, faults)
         values = self._values(touched, item, faults)
         if item is None and not amounts and not faults:
             faults["price"] = "A new one has a price, in some currency."
         if faults:
             raise ValidationError(faults)
-        changes = self._changes(item, values, amounts)
+        changes = self._changes(item, values)
+        changes += exchange_amounts.changes(amounts, standing, self._lost_prices(item))
         if not changes:
             return RowResult.IMPORT_TYPE_SKIP, item, []
         plans = values.pop("plans", None)
@@ -233,27 +243,6 @@ class ItemResource(Resource):
             cells["name"] = ""  # to be told that it is missing
         return cells
 
-    def _amounts(
-        self, touched: Mapping[str, str], item: Any, faults: dict[str, Any]
-    ) -> list[Money]:
-        """The new prices. An empty cell changes nothing: a price is withdrawn on purpose."""
-        standing = [] if item is None else [price.money for price in _current(item)]
-        amounts = []
-        for column, text in touched.items():
-            code = _code(column)
-            if not code or not text.strip():
-                continue
-            try:
-                money = Money.parse(text.strip(), code)
-            except DomainError as fault:
-                faults[column] = fault.message
-                continue
-            if money.amount < 0:
-                faults[column] = "A price cannot be negative."
-            elif money not in standing:
-                amounts.append(money)
-        return amounts
-
     def _values(
         self, touched: Mapping[str, str], item: Any, faults: dict[str, Any]
     ) -> dict[str, Any]:
@@ -262,11 +251,13 @@ class ItemResource(Resource):
             column: touched[column] for column in self.columns if column in touched
         }
         typed.pop("id", None)
-        if "is_active" in typed:
-            answer = typed["is_active"].strip().lower()
+        for column in _TRUTHS:
+            if column not in typed:
+                continue
+            answer = typed[column].strip().lower()
             if answer not in _YES | _NO:
-                faults["is_active"] = "Write yes or no."
-            typed["is_active"] = answer in _YES
+                faults[column] = "Write yes or no."
+            typed[column] = answer in _YES
         if "plans" in typed:
             typed["plans"] = typed["plans"].replace(",", " ").split()
         form_class = forms.modelform_factory(
@@ -284,23 +275,19 @@ class ItemResource(Resource):
             if _cell(column, value) != _shown(item, column)
         }
 
-    def _changes(
-        self, item: Any, values: Mapping[str, Any], amounts: Iterable[Money]
-    ) -> list[Change]:
-        changed = [
+    def _changes(self, item: Any, values: Mapping[str, Any]) -> list[Change]:
+        return [
             Change(
                 column, _plain(_shown(item, column)) if item else "", _plain(_cell(column, value))
             )
             for column, value in values.items()
         ]
-        standing = {price.currency: price for price in _current(item)} if item else {}
-        for money in amounts:
-            old = standing.get(money.currency)
-            lost = self.scheduled.get((item.pk, money.currency)) if item else None
-            note = f"{lost}, which is scheduled, is taken back." if lost else ""
-            column = f"price {money.currency}"
-            changed.append(Change(column, str(old or ""), money.for_people(), note))
-        return changed
+
+    def _lost_prices(self, item: Any) -> dict[str, Price]:
+        """By currency: what is scheduled, and taken back by a new price."""
+        if item is None:
+            return {}
+        return {code: price for (pk, code), price in self.scheduled.items() if pk == item.pk}
 
 
 _YES = frozenset({"yes", "true", "1"})
@@ -317,12 +304,6 @@ def _column(kind: Any) -> str:
 
 def _current(item: Any) -> list[Price]:
     return item.current_prices
-
-
-def _code(column: str) -> str:
-    """The currency that a column has the prices in, or ""."""
-    found = _PRICE.fullmatch(column)
-    return found[1] if found and found[1] in currencies() else ""
 
 
 def _standing(item: Any, column: str) -> Any:

@@ -52,13 +52,19 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
     list_editable = ("sort_order",)
     list_select_related = ()
     ordering = ("sort_order", "name")
+    ordering_field = "sort_order"  # rows can be drawn to their place; the numbers do it too
     readonly_fields = ("archived_at", "created_at", "updated_at")
     actions = ("activate", "deactivate", "archive", "restore")
     warn_unsaved_form = True
     actions_detail = ("preview", "duplicate")
 
-    more_fields = ("default_currency", "sort_order", "archived_at")
-    own_fields: tuple[str, ...] = ()
+    change_form_template = "admin/catalog/change_form.html"
+
+    first_fields: tuple[Any, ...] = (("name", "slug"), ("billing_period", "is_active"))
+    own_fields: tuple[Any, ...] = ()
+
+    class Media:
+        js = ("catalog/order.js",)
 
     # --- Lists ---
 
@@ -67,7 +73,7 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
 
     @admin.display(description="Prices")
     def current_prices(self, item: Any) -> str:
-        return ", ".join(price.money.for_people() for price in item.current_prices) or "—"
+        return ", ".join(str(price) for price in item.current_prices) or "—"
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without "delete selected": what was sold is archived, the rest is deleted one by one."""
@@ -115,11 +121,12 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
     # --- The page of one ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Item | None = None) -> list:
-        dates = () if obj is None else ("created_at", "updated_at")
-        # What is rarely touched is folded away: it would push the prices off the first screen.
+        """The first stands above the prices, the others below them."""
+        dates = () if obj is None else (("archived_at", "created_at", "updated_at"),)
         return [
-            (None, {"fields": (*self.own_fields, "is_active")}),
-            ("More", {"fields": (*self.more_fields, *dates), "classes": ["collapse"]}),
+            (None, {"fields": self.first_fields}),
+            ("Details", {"fields": self.own_fields}),
+            ("Order and currency", {"fields": (("default_currency", "sort_order"), *dates)}),
         ]
 
     def formfield_for_dbfield(
@@ -135,7 +142,7 @@ class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
             }
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, models.JSONField | models.TextField):
-            field.widget.attrs["rows"] = 2  # tall ones would push the prices out of sight
+            field.widget.attrs["rows"] = 4  # tall ones would push the prices out of sight
         return field
 
     def get_object(
@@ -267,7 +274,7 @@ class PlanAdmin(ItemAdmin):
     )
     search_fields = ("name", "slug", "description")
     prepopulated_fields = {"slug": ["name"]}
-    own_fields = ("name", "slug", "description", "billing_period", "features")
+    own_fields = ("description", "features", ("trial_days", "is_trial_paid"), "arrival")
 
 
 @admin.register(TokenBundle)
@@ -275,7 +282,8 @@ class TokenBundleAdmin(ItemAdmin):
     list_display = ("name", "current_prices", "token_amount", "is_active", "sort_order")
     list_filter = ("is_active", SoldInFilter, ("archived_at", EmptyFieldListFilter))
     search_fields = ("name", "description")
-    own_fields = ("name", "description", "token_amount")
+    first_fields = (("name", "token_amount"), "is_active")
+    own_fields = ("description",)
 
 
 @admin.register(AddOn)
@@ -291,4 +299,8 @@ class AddOnAdmin(ItemAdmin):
     search_fields = ("name", "slug", "description")
     prepopulated_fields = {"slug": ["name"]}
     autocomplete_fields = ("plans",)
-    own_fields = ("name", "slug", "description", "billing_period", "plans", "config")
+    own_fields = ("description", "plans", "config")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        with editing.binding_to_plans():
+            super().save_related(request, form, formsets, change)

@@ -40,6 +40,7 @@ def of(item: AnyItem, *, now: datetime) -> dict[str, Any]:
         "prices": [price.for_people() for price in listing.prices],
         "period": _PERIODS.get(getattr(item, "billing_period", ""), "once"),
         "features": _features(item),
+        "notes": _notes(item, listing),
     }
     shown = orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
     return {"answer": shown, "card": card, "absent": _absent(item, listing)}
@@ -51,6 +52,18 @@ def _absent(item: AnyItem, listing: prices.Listing[Any]) -> str:
     if not item.is_active:
         return "It is off sale."
     return "" if listing.price is not None else "It has no price."
+
+
+def _notes(item: AnyItem, listing: prices.Listing[Any]) -> list[str]:
+    """What it costs at first."""
+    notes = []
+    if listing.setup_fee and listing.setup_fee.amount:
+        notes.append(f"{listing.setup_fee.for_people()} for the setup, once.")
+    if isinstance(item, Plan) and item.trial_days:
+        days = "1 day" if item.trial_days == 1 else f"{item.trial_days} days"
+        paid = "paid in advance" if item.is_trial_paid else "for nothing"
+        notes.append(f"{days} to try it, {paid}.")
+    return notes
 
 
 def _features(item: AnyItem) -> list[str]:

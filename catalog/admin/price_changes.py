@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import template_localtime
 
 from catalog.admin.prices import PriceForm, PriceFormSet
-from catalog.models import Price, TokenBundle
+from catalog.models import Price, TokenBundle, shown
 from catalog.money import Money
 from catalog.services import prices
 from catalog.services.prices import AnyItem
@@ -70,32 +70,34 @@ class _Changes:
 
     def meaning_of(self, form: PriceForm) -> Meaning:
         is_new = form.instance._state.adding
-        old = None if is_new else Money(form.initial["amount"], form.instance.currency)
-        if old and form.was_scheduled:
-            return self._taken_back(old, form.instance.valid_from)
-        if old and form.cleaned_data["withdraw"]:
-            return self._withdrawn(old)
+        if not is_new and form.was_scheduled:
+            return self._taken_back(form)
+        if not is_new and form.cleaned_data["withdraw"]:
+            return self._withdrawn(form)
         new: Money = form.cleaned_data["money"]
+        said = shown(new, form.cleaned_data["fee"])
         begins: datetime | None = form.cleaned_data["begins"]
         since = "from now on" if begins is None else f"from {moment(begins)}"
-        lines = [f"The new price, {new.for_people()}, holds {since} for new checkouts."]
+        lines = [f"The new price, {said}, holds {since} for new checkouts."]
         lines += self._lost(new.currency, after=begins or self.now)
-        if old is None:
-            return Meaning(f"{new.currency}: {new.for_people()}", lines)
-        title = f"{new.currency}: {old.for_people()} → {new.for_people()}"
+        if is_new:
+            return Meaning(f"{new.currency}: {said}", lines)
+        title = f"{new.currency}: {form.stood} → {said}"
         return Meaning(title, [*self._staying(new.currency), *lines])
 
-    def _withdrawn(self, old: Money) -> Meaning:
+    def _withdrawn(self, form: PriceForm) -> Meaning:
+        currency = form.instance.currency
         lines = [
-            *self._staying(old.currency),
-            f"From now on nobody can buy it in {old.currency}.",
-            *self._lost(old.currency, after=self.now),
+            *self._staying(currency),
+            f"From now on nobody can buy it in {currency}.",
+            *self._lost(currency, after=self.now),
         ]
-        return Meaning(f"{old.currency}: {old.for_people()} is withdrawn", lines)
+        return Meaning(f"{currency}: {form.stood} is withdrawn", lines)
 
-    def _taken_back(self, old: Money, begins: datetime) -> Meaning:
-        line = f"It does not begin at {moment(begins)}: the price before it goes on."
-        return Meaning(f"{old.currency}: {old.for_people()}, scheduled, is taken back", [line])
+    def _taken_back(self, form: PriceForm) -> Meaning:
+        price = form.instance
+        line = f"It does not begin at {moment(price.valid_from)}: the price before it goes on."
+        return Meaning(f"{price.currency}: {form.stood}, scheduled, is taken back", [line])
 
     def _staying(self, currency: str) -> Iterator[str]:
         if isinstance(self.item, TokenBundle):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django import forms
@@ -21,7 +22,7 @@ from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from catalog.admin.fields import currency_field
-from catalog.models import Price
+from catalog.models import Price, TokenBundle
 from catalog.money import Money
 from catalog.services import prices
 from config.errors import DomainError
@@ -64,25 +65,36 @@ class PriceForm(forms.ModelForm):
 
     class Meta:
         model = Price
-        fields = ("currency", "amount")
+        fields = ("currency", "amount", "setup_fee")
 
     def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.now = now
         price = self.instance
+        if "setup_fee" in self.fields:
+            self.fields["setup_fee"].required = False
+            self.initial["setup_fee"] = None  # empty is none
         if price._state.adding:
             self.fields["withdraw"].disabled = True
             return
+        self.stood = str(price)
         self.initial["amount"] = price.money.amount
+        if price.fee.amount:
+            self.initial["setup_fee"] = price.fee.amount
         # One that has begun since the page was opened sends no amount either.
         self.was_scheduled = price.valid_from > now or (
             self.is_bound and self.add_prefix("amount") not in self.data
         )
         if self.was_scheduled:
             self.initial["begins"] = price.valid_from
-            self.fields["amount"].disabled = self.fields["begins"].disabled = True
+            for name in ("amount", "setup_fee", "begins"):
+                if name in self.fields:
+                    self.fields[name].disabled = True
         if "currency" in self.fields:  # not for those who may only look
             self.fields["currency"].disabled = True
+
+    def clean_setup_fee(self) -> Decimal:
+        return self.cleaned_data["setup_fee"] or Decimal(0)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -102,8 +114,19 @@ class PriceForm(forms.ModelForm):
         else:
             if amount < 0:
                 self.add_error("amount", "A price cannot be negative.")
+        cleaned["fee"] = self._fee(currency, cleaned.get("setup_fee"))
         self._check_moment(cleaned.get("begins"))
         return cleaned
+
+    def _fee(self, currency: str, amount: Decimal | None) -> Money:
+        if amount is not None and amount < 0:
+            self.add_error("setup_fee", "A fee cannot be negative.")
+        elif amount is not None:
+            try:
+                return Money(amount, currency)
+            except DomainError as refusal:
+                self.add_error("setup_fee", refusal.message)
+        return Money.zero(currency)
 
     def _check_moment(self, begins: datetime | None) -> None:
         if begins is None:
@@ -157,6 +180,7 @@ class PriceFormSet(PaginationInlineFormSet):
         return prices.set_price(
             item=self.instance,
             money=form.cleaned_data["money"],
+            setup_fee=form.cleaned_data["fee"],
             now=self.now,
             valid_from=form.cleaned_data["begins"],
         )
@@ -184,7 +208,7 @@ class PriceInline(TabularInline):
     model = Price
     form = PriceForm
     formset = PriceFormSet
-    fields = ("currency", "amount", "begins", "withdraw")
+    fields = ("currency", "amount", "setup_fee", "begins", "withdraw")
     readonly_fields = ()
     can_delete = False
     hide_title = True
@@ -204,7 +228,10 @@ class PriceInline(TabularInline):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         may_change = obj is None or self.has_change_permission(request, obj)
-        return self.fields if may_change else ("currency", "amount", "begins")
+        own = [name for name in self.fields if may_change or name != "withdraw"]
+        if self.parent_model is TokenBundle:
+            own.remove("setup_fee")
+        return tuple(own)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
         """While saving, also those that ended since the page was opened, to say so."""

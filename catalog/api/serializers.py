@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from catalog.models import AddOn, BillingPeriod
+from catalog.models import AddOn, Arrival, BillingPeriod
 from catalog.money import require_in_use
 from catalog.services.prices import Listing
 
@@ -88,6 +88,9 @@ class PlanSerializer(serializers.Serializer):
     description = serializers.CharField(source="item.description")
     price = serializers.CharField(allow_null=True, help_text=AMOUNT)
     currency = serializers.CharField(source="price.currency", allow_null=True)
+    setup_fee = serializers.CharField(
+        allow_null=True, help_text=f"Of this price, once, with the first period. {AMOUNT}"
+    )
     prices = PriceSerializer(many=True)
     display_price = serializers.FloatField(
         source="price.amount", allow_null=True, help_text="For display only."
@@ -97,6 +100,18 @@ class PlanSerializer(serializers.Serializer):
         source="price.amount", allow_null=True, help_text="For display only."
     )
     billing_period = serializers.ChoiceField(BillingPeriod.choices, source="item.billing_period")
+    trial_days = serializers.IntegerField(
+        source="item.trial_days", help_text="0: no trial. One per customer and plan."
+    )
+    is_trial_paid = serializers.BooleanField(
+        source="item.is_trial_paid",
+        help_text="The first period is paid at the checkout, and begins when the trial ends.",
+    )
+    arrival = serializers.ChoiceField(
+        Arrival.choices,
+        source="item.arrival",
+        help_text="How subscribers of another plan move to this one.",
+    )
     features = FeaturesField(source="item.features")
     is_active = serializers.BooleanField(source="item.is_active")
     is_recurring = serializers.BooleanField(
@@ -126,6 +141,9 @@ class AddOnSerializer(serializers.Serializer):
     description = serializers.CharField(source="item.description")
     price = serializers.CharField(allow_null=True, help_text=AMOUNT)
     currency = serializers.CharField(source="price.currency", allow_null=True)
+    setup_fee = serializers.CharField(
+        allow_null=True, help_text=f"Of this price, once, with the first period. {AMOUNT}"
+    )
     prices = PriceSerializer(many=True)
     billing_period = serializers.ChoiceField(BillingPeriod.choices, source="item.billing_period")
     config = ConfigField(source="item.config")

@@ -52,10 +52,8 @@ class ItemViewSet(StaffView, viewsets.ViewSet):
     def create(self, request: Request) -> Response:
         form = self.input(data=request.data)
         form.is_valid(raise_exception=True)
-        values, price, more = self._told(form.validated_data)
-        item = editing.create(
-            kind=self.kind, values=values, price=price, **more, now=timezone.now()
-        )
+        values, more = self._told(form.validated_data)
+        item = editing.create(kind=self.kind, values=values, **more, now=timezone.now())
         return self._answer(item.pk, f"The {self.noun} is made.", status=201)
 
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -65,8 +63,8 @@ class ItemViewSet(StaffView, viewsets.ViewSet):
         item = self._find(pk)
         form = self.input(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
-        values, price, more = self._told(form.validated_data, item)
-        editing.edit(item=item, values=values, price=price, **more, now=timezone.now())
+        values, more = self._told(form.validated_data, item)
+        editing.edit(item=item, values=values, **more, now=timezone.now())
         return self._answer(item.pk, f"The {self.noun} is changed.")
 
     def destroy(self, request: Request, pk: str) -> Response:
@@ -83,15 +81,16 @@ class ItemViewSet(StaffView, viewsets.ViewSet):
 
     def _told(
         self, given: dict[str, Any], item: AnyItem | None = None
-    ) -> tuple[dict[str, Any], Any, dict[str, Any]]:
-        """The columns, the price, and what else there is."""
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The columns, and what else there is: the price, its fee, the plans of an add-on."""
         values = dict(given)
-        amount, currency = values.pop("price", None), values.pop("currency", None)
-        more = {"plan_ids": values.pop("plan_ids")} if "plan_ids" in values else {}
+        amounts = {name: values.pop(name) for name in ("price", "setup_fee") if name in values}
+        currency = values.pop("currency", None)
+        more: dict[str, Any] = {"plan_ids": values.pop("plan_ids")} if "plan_ids" in values else {}
         if currency and item is None:
             values["default_currency"] = currency
         known = currency or (item.default_currency if item else default_currency())
-        return values, None if amount is None else Money(amount, known), more
+        return values, more | {name: Money(amount, known) for name, amount in amounts.items()}
 
     def _page(self, request: Request) -> Response:
         query = BundlesQuery(data=request.query_params)
@@ -207,7 +206,7 @@ class StaffPlanViewSet(ItemViewSet):
         """Make another one like it, with its prices, off sale at first."""
         plan = self._find(pk)
         name = f"{plan.name[:90]} (copy)"
-        slug = editing.free_slug(kind=Plan, name=plan.slug)
+        slug = editing.slug_for_copy(kind=Plan, slug=plan.slug)
         made = items.duplicate(item=plan, name=name, slug=slug, now=timezone.now())
         return self._answer(made.pk, "The plan is copied.", status=201)
 

@@ -17,7 +17,14 @@ from catalog.api.serializers import (
     PlanSerializer,
     TokenBundleSerializer,
 )
-from catalog.models import BillingPeriod, validate_features, validate_object
+from catalog.models import (
+    MOST_TOKENS,
+    MOST_TRIAL_DAYS,
+    Arrival,
+    BillingPeriod,
+    validate_features,
+    validate_object,
+)
 from catalog.money import DECIMAL_PLACES, MAX_DIGITS
 from catalog.validators import validate_storable
 from config.pagination import PageParameters
@@ -88,17 +95,43 @@ class ItemInput(serializers.Serializer):
         return attrs
 
 
-class PlanInput(ItemInput):
+class SubscribableInput(ItemInput):
+    """Of what is subscribed to: it may have to be set up."""
+
+    setup_fee = serializers.DecimalField(
+        max_digits=MAX_DIGITS,
+        decimal_places=DECIMAL_PLACES,
+        min_value=0,
+        required=False,
+        help_text="Of the price, once; where missing, that of the price that stands.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "setup_fee" in attrs and "price" not in attrs:
+            raise serializers.ValidationError({"setup_fee": "It is a price's: send the price too."})
+        return super().validate(attrs)
+
+
+class PlanInput(SubscribableInput):
     slug = SlugField(required=False, max_length=100)
+    trial_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=MOST_TRIAL_DAYS, help_text="0: no trial."
+    )
+    is_trial_paid = serializers.BooleanField(
+        required=False, help_text="The first period is paid at the checkout and follows the trial."
+    )
+    arrival = serializers.ChoiceField(
+        Arrival.choices, required=False, help_text="How subscribers of another plan move here."
+    )
     billing_period = PeriodField(required=False)
     features = FeaturesInput(required=False)
 
 
 class TokenBundleInput(ItemInput):
-    token_amount = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    token_amount = serializers.IntegerField(min_value=1, max_value=MOST_TOKENS)
 
 
-class AddOnInput(ItemInput):
+class AddOnInput(SubscribableInput):
     slug = SlugField(required=False, max_length=100)
     billing_period = PeriodField(required=False)
     config = ConfigInput(required=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.text import slugify
 
 from catalog.models import AddOn, Plan
@@ -21,6 +22,7 @@ from config.errors import DomainError
 # An address of the API, which a plan of this name would hide behind.
 TAKEN_BY_THE_API = frozenset({"addons"})
 _SLUG_LENGTH = 100
+_NUMBERED = re.compile(r"-[1-9][0-9]{0,7}\Z")
 
 
 class UnknownPlans(DomainError):
@@ -32,6 +34,7 @@ def create(
     kind: type[ItemType],
     values: Mapping[str, Any],
     price: Money,
+    setup_fee: Money | None = None,
     plan_ids: Sequence[UUID] = (),
     now: datetime,
 ) -> ItemType:
@@ -53,7 +56,7 @@ def create(
             with transaction.atomic():
                 item = kind(**own, created_at=now)
                 _save(item, plan_ids)
-                prices.set_price(item=item, money=price, now=now)
+                prices.set_price(item=item, money=price, setup_fee=setup_fee, now=now)
                 return item
         except SlugTaken:
             if not is_made_here:  # somebody else has just taken the one that was free
@@ -66,15 +69,19 @@ def edit(
     item: ItemType,
     values: Mapping[str, Any],
     price: Money | None = None,
+    setup_fee: Money | None = None,
     plan_ids: Sequence[UUID] | None = None,
     now: datetime,
 ) -> ItemType:
     """
     Replace the columns that are named, and the price; the others stay.
 
+    :param price: a new one; None lets it stay, with its fee
+    :param setup_fee: of the new price; None: the one that stands
     :raises SlugTaken: if the new slug is taken
     :raises ItemArchived: if an archived item were to go on sale
     :raises NegativePrice: zero is allowed, less is not
+    :raises FeeNotForBundle: tokens are not set up
     :raises UnknownPlans: as ``create`` does
     """
     locked = type(item).objects.lock(item.pk)
@@ -84,7 +91,8 @@ def edit(
         raise ItemArchived(f"“{locked}” is archived: restore it before it goes on sale.")
     _save(locked, plan_ids)
     if price is not None:
-        prices.set_price(item=locked, money=price, now=now)
+        fee = setup_fee or prices.standing_fee(item=locked, currency=price.currency, now=now)
+        prices.set_price(item=locked, money=price, setup_fee=fee, now=now)
     return locked
 
 
@@ -106,6 +114,35 @@ def free_slug(*, kind: type[AnyItem], name: str) -> str:
     return f"{base}-{number}"
 
 
+def slug_for_copy(*, kind: type[AnyItem], slug: str) -> str:
+    """The next free number of the series: after a-2 comes a-3, and not a-2-2."""
+    base = _NUMBERED.sub("", slug)
+    rows: Any = kind._default_manager
+    is_of_series = base != slug and rows.filter(slug=base).exists()
+    return free_slug(kind=kind, name=base if is_of_series else slug)
+
+
+@contextmanager
+def binding_to_plans() -> Iterator[None]:
+    """
+    Around what binds an add-on to plans: one that is deleted at this moment is noticed here.
+
+    The foreign key's own check waits for whoever deletes the plan; left to itself it comes at the
+    commit, where nobody would tell what was wrong.
+
+    :raises UnknownPlans: if one of the plans is gone
+    """
+    try:
+        with transaction.atomic():
+            yield
+            connection.check_constraints()
+    except IntegrityError as failure:
+        diagnostics = getattr(failure.__cause__, "diag", None)
+        if getattr(diagnostics, "table_name", "") != AddOn.plans.through._meta.db_table:
+            raise
+        raise UnknownPlans("plan_ids: it names a plan that is not there.") from None
+
+
 def _save(item: AnyItem, plan_ids: Sequence[UUID] | None) -> None:
     slug = getattr(item, "slug", "")
     if isinstance(item, Plan) and slug in TAKEN_BY_THE_API:
@@ -121,4 +158,5 @@ def _save(item: AnyItem, plan_ids: Sequence[UUID] | None) -> None:
         plans = list(Plan.objects.filter(pk__in=plan_ids))
         if len(plans) < len(set(plan_ids)):
             raise UnknownPlans("plan_ids: it names a plan that is not there.")
-        item.plans.set(plans)
+        with binding_to_plans():
+            item.plans.set(plans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,21 @@ from catalog.services import editing, prices
 from catalog.services.prices import ItemType
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What an item costs in one currency."""
+
+    price: Money
+    setup_fee: Money
+
+
 @transaction.atomic
 def save(
     *,
     kind: type[ItemType],
     item: ItemType | None,
     values: Mapping[str, Any],
-    amounts: Sequence[Money],
+    amounts: Sequence[Amount],
     plan_ids: Sequence[UUID] | None = None,
     now: datetime,
 ) -> ItemType:
@@ -35,11 +44,17 @@ def save(
     """
     if item is None:
         first, *others = amounts
-        bound = plan_ids or ()
-        saved = editing.create(kind=kind, values=values, price=first, plan_ids=bound, now=now)
+        saved = editing.create(
+            kind=kind,
+            values=values,
+            price=first.price,
+            setup_fee=first.setup_fee,
+            plan_ids=plan_ids or (),
+            now=now,
+        )
     else:
         others = list(amounts)
         saved = editing.edit(item=item, values=values, plan_ids=plan_ids, now=now)
-    for money in others:
-        prices.set_price(item=saved, money=money, now=now)
+    for amount in others:
+        prices.set_price(item=saved, money=amount.price, setup_fee=amount.setup_fee, now=now)
     return saved

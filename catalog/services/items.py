@@ -117,7 +117,7 @@ def duplicate(*, item: ItemType, name: str, slug: str = "", now: datetime) -> It
             raise
         raise SlugTaken(f"slug: “{slug}” is taken.") from None
     for price in locked.prices.current(now):
-        set_price(item=made, money=price.money, now=now)
+        set_price(item=made, money=price.money, setup_fee=price.fee, now=now)
     if isinstance(locked, AddOn) and isinstance(made, AddOn):
         made.plans.set(locked.plans.all())
     return made

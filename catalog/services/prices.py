@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F, Max, Prefetch, Q, QuerySet
 
 from catalog.models import AddOn, Plan, Price, PriceQuerySet, TokenBundle
-from catalog.money import Money
+from catalog.money import CurrencyMismatch, Money
 from config.errors import DomainError
 
 _NOT_TAKEN_BACK = Q(valid_until=None) | Q(valid_until__gt=F("valid_from"))
@@ -20,6 +20,10 @@ ItemType = TypeVar("ItemType", Plan, TokenBundle, AddOn)
 
 class NegativePrice(DomainError):
     code = "negative_price"
+
+
+class FeeNotForBundle(DomainError):
+    code = "setup_fee_not_for_bundle"
 
 
 class PriceInThePast(DomainError):
@@ -35,28 +39,37 @@ class PriceHasBegun(DomainError):
 
 @transaction.atomic
 def set_price(
-    *, item: AnyItem, money: Money, now: datetime, valid_from: datetime | None = None
+    *,
+    item: AnyItem,
+    money: Money,
+    setup_fee: Money | None = None,
+    now: datetime,
+    valid_from: datetime | None = None,
 ) -> Price:
     """
     Let the item cost this much, at once or from a later moment.
 
     No price is rewritten: the one that stands gets its end, a new row takes its place, and what
     was scheduled for later still is taken back: the last decision holds. Without ``valid_from``,
-    an amount that the item costs anyway changes nothing, nor what is scheduled.
+    an amount that the item costs anyway changes nothing, nor what is scheduled. The same amount
+    with another fee is another price.
 
+    :param setup_fee: once, with the first period; None means none
     :param valid_from: None means at once
     :return: the price that is valid from then on
     :raises NegativePrice: zero is allowed, less is not
     :raises PriceInThePast: if ``valid_from`` is before ``now``
+    :raises FeeNotForBundle: tokens are not set up
+    :raises CurrencyMismatch: if the fee is in another currency
     """
-    if money.amount < 0:
-        raise NegativePrice("A price cannot be negative.", price=str(money))
+    fee = setup_fee or Money.zero(money.currency)
+    _require_sensible(item, money, fee)
     if valid_from is not None and valid_from < now:
         raise PriceInThePast("A price cannot begin in the past: that would rewrite it.")
     prices, now = _locked_prices(item, money.currency, now)
     begins = now if valid_from is None else max(valid_from, now)
     standing = prices.current(begins).first()
-    is_the_same = standing is not None and standing.amount == money.amount
+    is_the_same = standing is not None and (standing.money, standing.fee) == (money, fee)
     if standing is not None and is_the_same and valid_from is None:
         return standing
     _take_back(prices, after=begins)
@@ -69,6 +82,7 @@ def set_price(
         **{_column(item): item},
         currency=money.currency,
         amount=money.amount,
+        setup_fee=fee.amount,
         valid_from=begins,
         created_at=now,
     )
@@ -107,6 +121,17 @@ def take_back(*, item: AnyItem, price: Price, now: datetime) -> None:
     prices.filter(valid_until=begins, valid_from__lt=begins).update(valid_until=ends)
 
 
+def _require_sensible(item: AnyItem, money: Money, fee: Money) -> None:
+    if money.amount < 0:
+        raise NegativePrice("A price cannot be negative.", price=str(money))
+    if fee.currency != money.currency:
+        raise CurrencyMismatch(f"setup_fee: it is in {money.currency}, as the price is.")
+    if fee.amount < 0:
+        raise NegativePrice("setup_fee: a fee cannot be negative.", setup_fee=str(fee))
+    if fee.amount and isinstance(item, TokenBundle):
+        raise FeeNotForBundle("setup_fee: tokens are not set up.")
+
+
 def _locked_prices(item: AnyItem, currency: str, now: datetime) -> tuple[PriceQuerySet, datetime]:
     """
     Lock the item; return its prices in the currency, and the time.
@@ -134,10 +159,14 @@ def _column(item: AnyItem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[ItemType]):
-    """An item as a list shows it; ``price`` is None where it is not sold in what was asked for."""
+    """
+    An item as a list shows it; ``price`` is None where it is not sold in what was asked for, and
+    ``setup_fee`` is that price's.
+    """
 
     item: ItemType
     price: Money | None
+    setup_fee: Money | None
     prices: list[Money]
 
 
@@ -159,6 +188,12 @@ def with_current_prices(items: QuerySet[ItemType], *, now: datetime) -> QuerySet
     return items.prefetch_related(Prefetch("prices", current, to_attr="current_prices"))
 
 
+def standing_fee(*, item: AnyItem, currency: str, now: datetime) -> Money | None:
+    """The setup fee that a price of now has in this currency, where there is one."""
+    price = item.prices.filter(currency=currency).current(now).first()
+    return price.fee if price else None
+
+
 def current_and_scheduled(prices: PriceQuerySet, *, now: datetime) -> PriceQuerySet:
     """What an item costs, and what it is to cost: in each currency by time."""
     to_come = prices.filter(_NOT_TAKEN_BACK, valid_from__gt=now)
@@ -167,9 +202,14 @@ def current_and_scheduled(prices: PriceQuerySet, *, now: datetime) -> PriceQuery
 
 def _listing(item: ItemType, currency: str | None) -> Listing[ItemType]:
     current: list[Price] = item.current_prices  # type: ignore[attr-defined]
-    prices = {price.currency: price.money for price in current}
+    prices = {price.currency: price for price in current}
     if currency is not None:
         shown = prices.get(currency)
     else:
         shown = prices.get(item.default_currency) or next(iter(prices.values()), None)
-    return Listing(item, shown, list(prices.values()))
+    return Listing(
+        item=item,
+        price=shown.money if shown else None,
+        setup_fee=shown.fee if shown else None,
+        prices=[price.money for price in prices.values()],
+    )

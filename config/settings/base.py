@@ -33,6 +33,15 @@ class Environment(environ.Env):
         found = (name.strip() for name in self.list(variable, default=list(default)))
         return [name for name in found if name]
 
+    def days(self, variable: str, default: Iterable[int] = ()) -> list[int]:
+        """Read a list of numbers of days, each larger than the one before."""
+        found = [int(day) for day in self.list(variable, default=list(default))]
+        if any(day < 1 for day in found) or found != sorted(set(found)):
+            raise ImproperlyConfigured(
+                f"{variable} must be days like 1,3,5,7, each later than the one before."
+            )
+        return found
+
 
 env = Environment()
 _file = Path(env("ENV_FILE", default=str(BASE_DIR / ".env")))
@@ -234,6 +243,20 @@ except (ZoneInfoNotFoundError, ValueError):
         f"BILLING_TIME_ZONE must be a name like Europe/Berlin, and is {BILLING_TIME_ZONE!r}."
     ) from None
 BILLING_CHECKOUT_DAYS = env.int("BILLING_CHECKOUT_DAYS", default=30)  # until an unpaid one expires
+# How many days before the period's end its renewal is invoiced.
+BILLING_INVOICE_DAYS_BEFORE = env.int("BILLING_INVOICE_DAYS_BEFORE", default=0)
+# On which days after the first failure an unpaid renewal is tried again; access lasts until then.
+BILLING_RETRY_DAYS = env.days("BILLING_RETRY_DAYS", default=[1, 3, 5, 7])
+# What follows the last try: it ends, or the slug of the free plan on which it goes on.
+BILLING_UNPAID_PLAN = env("BILLING_UNPAID_PLAN", default="")
+# What the rest of a period is counted in when something changes in it: second or day.
+BILLING_PRORATION = env("BILLING_PRORATION", default="second")
+if BILLING_PRORATION not in ("second", "day"):
+    raise ImproperlyConfigured("BILLING_PRORATION is second or day.")
+# How long what a change costs holds.
+BILLING_CHANGE_HOURS = env.int("BILLING_CHANGE_HOURS", default=24)
+# Clocks of single customers that can be turned, for development and tests: never in production.
+BILLING_TEST_CLOCKS = False
 # Standard Webhooks secrets ("whsec_…"), comma-separated: all of them are accepted, so that one
 # can be replaced without a gap.
 BILLING_WEBHOOK_SECRETS = env.names("BILLING_WEBHOOK_SECRETS")
@@ -243,6 +266,12 @@ BILLING_TOKEN_LIMITS = env.dict(
 )
 # What POST /user/invoices/<id>/pay uses. "sandbox" takes every payment and is not for production.
 BILLING_PAYMENT_PROVIDER = env("BILLING_PAYMENT_PROVIDER", default="")
+
+# Where customers see to what they have and pay: in the mails to them. Mails of an invoice add
+# "invoice=<id>" to it. Without it they have no link.
+BILLING_CUSTOMER_URL = env("BILLING_CUSTOMER_URL", default="")
+# How many days before a yearly subscription renews its owner is told.
+BILLING_RENEWAL_NOTICE_DAYS = env.int("BILLING_RENEWAL_NOTICE_DAYS", default=14)
 
 # --- The seller, as invoices and their mails name them ---
 

@@ -11,13 +11,19 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from billing.models import (
     AddOnSubscription,
+    Coupon,
+    CouponRedemption,
+    CreditAccount,
     Event,
     Invoice,
+    Mail,
     Payment,
     Subscription,
     TokenAccount,
     TokenBundlePurchase,
 )
+from billing.services import coupon_steps, customer_credit
+from catalog.money import Money
 from tests.billing.purchases import check_out, pay
 from tests.factories import (
     AddOnFactory,
@@ -38,9 +44,20 @@ def rows(roles) -> dict[type[Model], Model]:
     plan, bundle, add_on = PlanFactory(), TokenBundleFactory(), AddOnFactory()
     made = check_out(customer, plan=plan, bundles=[bundle], add_ons=[add_on], now=NOW)
     pay(made.invoice, now=NOW)
+    assert made.subscription
+    coupon = Coupon.objects.create(code="HALF", name="Half", percent=50)
+    coupon_steps.put_on(subscription=made.subscription, code="HALF", now=NOW)
+    customer_credit.add(
+        user_id=customer.pk,
+        money=Money.parse("5.00", "USD"),
+        kind=customer_credit.Type.CANCELLATION,
+        reference=made.subscription.pk,
+        now=NOW,
+    )
     found = [model.objects.first() for model in (AddOnSubscription, Event, Payment, TokenAccount)]
-    found += [model.objects.first() for model in (TokenBundlePurchase, Subscription, Invoice)]
+    found += [model.objects.first() for model in (TokenBundlePurchase, Subscription, Invoice, Mail)]
     found += [customer, plan, bundle, add_on, Group.objects.first()]
+    found += [coupon, CouponRedemption.objects.first(), CreditAccount.objects.first()]
     found.append(TOTPDevice.objects.create(user=StaffFactory(), name="phone"))
     found.append(AccessAttempt.objects.create(username="x", failures_since_start=1))
     return {type(row): row for row in found}

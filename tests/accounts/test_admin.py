@@ -29,6 +29,7 @@ def form(email="customer@example.com", **typed):
     """The page of a user as it is sent, with no details."""
     return {
         "email": email,
+        "language": "en",
         "billing_details-TOTAL_FORMS": "0",
         "billing_details-INITIAL_FORMS": "0",
         **typed,
@@ -96,7 +97,13 @@ class TestAdd:
         assert client.get(ADD).status_code == 200
 
         answer = client.post(
-            ADD, {"email": "Ann@Example.com", "password1": PASSWORD, "password2": PASSWORD}
+            ADD,
+            {
+                "email": "Ann@Example.com",
+                "language": "de",
+                "password1": PASSWORD,
+                "password2": PASSWORD,
+            },
         )
 
         user = User.objects.get(email="ann@example.com")
@@ -104,11 +111,17 @@ class TestAdd:
         assert answer.url == page_of(user)
         assert user.check_password(PASSWORD)
         assert (user.status, user.is_staff, user.is_superuser) == ("active", False, False)
+        assert user.language == "de"
 
     def test_cannot_make_staff_on_the_way(self, support):
         support.post(
             ADD,
-            {"email": "ann@example.com", "password1": PASSWORD, "password2": PASSWORD}
+            {
+                "email": "ann@example.com",
+                "language": "en",
+                "password1": PASSWORD,
+                "password2": PASSWORD,
+            }
             | {"is_staff": "on", "is_superuser": "on", "status": "pending"},
         )
 
@@ -126,7 +139,12 @@ class TestAdd:
     )
     def test_refuses(self, support, typed, sentence):
         UserFactory(email="taken@example.com")
-        body = {"email": "ann@example.com", "password1": PASSWORD, "password2": PASSWORD}
+        body = {
+            "email": "ann@example.com",
+            "language": "en",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
 
         page = support.post(ADD, body | typed)
 
@@ -136,7 +154,13 @@ class TestAdd:
 
     def test_wants_the_right(self, viewer):
         answer = viewer.post(
-            ADD, {"email": "ann@example.com", "password1": PASSWORD, "password2": PASSWORD}
+            ADD,
+            {
+                "email": "ann@example.com",
+                "language": "en",
+                "password1": PASSWORD,
+                "password2": PASSWORD,
+            },
         )
 
         assert answer.status_code == 403
@@ -153,6 +177,21 @@ class TestChange:
         customer.refresh_from_db()
         assert customer.email == "new@example.com"
         assert customer.status == "active"
+
+    def test_a_customers_language(self, support, customer):
+        answer = support.post(page_of(customer), form(language="de"))
+
+        assert answer.status_code == 302
+        customer.refresh_from_db()
+        assert customer.language == "de"
+
+    def test_refuses_a_language_that_there_is_none_in(self, support, customer):
+        page = support.post(page_of(customer), form(language="fr"))
+
+        assert page.status_code == 200
+        assert "language" in page.context["adminform"].form.errors
+        customer.refresh_from_db()
+        assert customer.language == "en"
 
     def test_a_customers_details(self, support, customer):
         details = {

@@ -6,6 +6,7 @@ from accounts.models import Session, User
 from accounts.services import sessions
 from tests.accounts.browsers import client_of
 from tests.factories import StaffFactory, UserFactory
+from tests.threads import overtaken
 
 LIST = reverse("admin:accounts_user_changelist")
 GROUPS = reverse("admin:auth_group_changelist")
@@ -147,3 +148,53 @@ class TestGroups:
         assert set(group.permissions.all()) == before
         assert Group.objects.get(pk=group.pk).name == "Night shift"
         assert not Group.objects.filter(name="Mine").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhoJoinsTheStaffMeanwhile:
+    """Is out of reach from then on: what was read before does not count."""
+
+    @pytest.fixture
+    def ann(self):
+        return UserFactory(email="ann@example.com")
+
+    def joins(self, ann):
+        return lambda: User.objects.filter(pk=ann.pk).update(is_staff=True)
+
+    @pytest.mark.parametrize("action", ["suspend", "activate", "close"])
+    def test_is_left_alone_by_the_actions(self, ann, action):
+        closer = client_of(
+            StaffFactory(
+                permissions=["accounts.view_user", "accounts.change_user", "accounts.delete_user"]
+            )
+        )
+
+        page = overtaken(lambda: act(closer, action, ann), by=self.joins(ann))
+
+        assert messages(page) == ["ann@example.com: only a superuser can change staff."]
+        ann.refresh_from_db()
+        assert ann.status == "active"
+
+    def test_keeps_their_email(self, ann, support):
+        typed = {
+            "email": "thief@example.com",
+            "billing_details-TOTAL_FORMS": "0",
+            "billing_details-INITIAL_FORMS": "0",
+        }
+        page = reverse("admin:accounts_user_change", args=[ann.pk])
+
+        answer = overtaken(lambda: support.post(page, typed), by=self.joins(ann))
+
+        assert answer.status_code == 403
+        ann.refresh_from_db()
+        assert ann.email == "ann@example.com"
+
+    def test_keeps_their_password(self, ann, support):
+        typed = dict.fromkeys(("password1", "password2"), "quite another password")
+        page = reverse("admin:auth_user_password_change", args=[ann.pk])
+
+        answer = overtaken(lambda: support.post(page, typed), by=self.joins(ann))
+
+        assert answer.status_code == 403
+        ann.refresh_from_db()
+        assert ann.check_password("a long password")

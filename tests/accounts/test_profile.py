@@ -10,6 +10,7 @@ from tests.threads import at_once
 PROFILE = "/api/v1/user/profile"
 DETAILS = "/api/v1/user/details"
 NOTHING = {
+    "language": "en",
     "first_name": "",
     "last_name": "",
     "company": "",
@@ -22,6 +23,7 @@ NOTHING = {
     "country": "",
 }
 ANN = {
+    "language": "de",
     "first_name": "Ann",
     "last_name": "Müller-O’Brien",
     "company": "Ann & Co.",
@@ -33,6 +35,9 @@ ANN = {
     "postal_code": "53111",
     "country": "DE",
 }
+
+# The columns of the billing details: the language is the account's.
+ANN_DETAILS = {name: text for name, text in ANN.items() if name != "language"}
 
 pytestmark = pytest.mark.django_db
 
@@ -54,17 +59,18 @@ class TestProfile:
                 "email": "ann@example.com",
                 "status": "active",
                 "role": "user",
+                "language": "en",
                 "created_at": "2026-01-02T03:04:05Z",
             },
             "details": None,
         }
 
     def test_with_details(self, customer, signed_in):
-        BillingDetails.objects.create(user=customer, **ANN)
+        BillingDetails.objects.create(user=customer, **ANN_DETAILS)
 
         answer = signed_in(customer).get(PROFILE)
 
-        assert answer.json()["details"] == ANN
+        assert answer.json()["details"] == ANN_DETAILS
 
     def test_staff_are_admins(self, signed_in):
         answer = signed_in(StaffFactory()).get(PROFILE)
@@ -148,6 +154,34 @@ class TestDetails:
         assert BillingDetails.objects.get(user=other).city == "Rome"
         assert BillingDetails.objects.get(user=customer).city == "Bonn"
 
+    def test_have_the_language_of_the_mails(self, customer, signed_in):
+        client = signed_in(customer)
+
+        answer = client.put(DETAILS, {"language": "de"})
+
+        assert answer.status_code == 200
+        assert answer.json() == NOTHING | {"language": "de"}
+        assert client.get(PROFILE).json()["user"]["language"] == "de"
+        customer.refresh_from_db()
+        assert customer.language == "de"
+
+    @pytest.mark.parametrize("language", ["fr", "", "DE", "de-DE", None, 5, True, ["de"], {}])
+    def test_refuse_a_language_that_there_is_none_in(self, customer, signed_in, language):
+        answer = signed_in(customer).put(DETAILS, {"language": language, "city": "Bonn"})
+
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "validation_error"
+        assert list(answer.json()["fields"]) == ["language"]
+        customer.refresh_from_db()
+        assert customer.language == "en"
+        assert not BillingDetails.objects.exists()
+
+    def test_a_refused_update_leaves_the_language(self, customer, signed_in):
+        signed_in(customer).put(DETAILS, {"language": "de", "country": "XX"})
+
+        customer.refresh_from_db()
+        assert customer.language == "en"
+
     def test_blanks_at_the_ends_are_dropped(self, customer, signed_in):
         answer = signed_in(customer).put(DETAILS, {"city": "  Bonn "})
 
@@ -224,16 +258,19 @@ class TestDetails:
 class TestUpdate:
     @pytest.mark.django_db(transaction=True)
     def test_ten_at_once_each_change_only_their_own(self, customer):
-        fields = list(ANN)
+        fields = list(ANN_DETAILS)
 
-        at_once(10, lambda n: details.update(user=customer, **{fields[n]: ANN[fields[n]]}))
+        at_once(
+            len(fields),
+            lambda n: details.update(user=customer, **{fields[n]: ANN_DETAILS[fields[n]]}),
+        )
 
         row = BillingDetails.objects.get()
-        assert {field: getattr(row, field) for field in fields} == ANN
+        assert {field: getattr(row, field) for field in fields} == ANN_DETAILS
 
     def test_is_one_statement_and_a_look(self, customer, django_assert_num_queries):
         with django_assert_num_queries(2):
-            details.update(user=customer, **ANN)
+            details.update(user=customer, **ANN_DETAILS)
 
     def test_ends_no_session(self, customer, signed_in):
         client = signed_in(customer)

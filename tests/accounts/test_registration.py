@@ -62,6 +62,20 @@ class TestRegister:
 
         assert User.objects.get().email == "ann@example.com"
 
+    @pytest.mark.parametrize(
+        ("given", "kept"), [({}, "en"), ({"language": "en"}, "en"), ({"language": "de"}, "de")]
+    )
+    def test_keeps_the_language_of_the_mails(self, api, given, kept):
+        api.post(REGISTER, {"email": "ann@example.com", "password": PASSWORD} | given)
+
+        assert User.objects.get().language == kept
+
+    @pytest.mark.parametrize("language", ["fr", "", None, 5, ["de"]])
+    def test_refuses_a_language_that_there_is_none_in(self, api, language):
+        wish = {"email": "ann@example.com", "password": PASSWORD, "language": language}
+
+        assert_refused(api.post(REGISTER, wish), field="language")
+
     @pytest.mark.parametrize("status", ["active", "pending", "suspended", "deleted"])
     @pytest.mark.parametrize("email", ["ann@example.com", "ANN@example.com"])
     def test_refuses_a_taken_email(self, api, email, status):

@@ -310,13 +310,14 @@ class TestLocks:
             lambda: customers.edit(user=ann, email="x@example.com", given={}, by=member, now=now),
             lambda: customers.suspend(user=ann, by=member, reason="x", now=now),
             lambda: customers.activate(user=ann, by=member, reason="x", now=now),
+            lambda: customers.close(user=ann, by=member, reason="x", now=now),
         )
 
         for call in calls:
             with held_by_another(ann), pytest.raises(OperationalError, match="lock timeout"):
                 call()
 
-    @pytest.mark.parametrize("change", ["edit", "suspend", "activate"])
+    @pytest.mark.parametrize("change", ["edit", "suspend", "activate", "close"])
     def test_let_nobody_change_who_has_joined_the_staff_meanwhile(self, member, change):
         ann = UserFactory(email="ann@example.com")
         now = timezone.now()
@@ -326,6 +327,7 @@ class TestLocks:
             ),
             "suspend": lambda: customers.suspend(user=ann, by=member, reason="x", now=now),
             "activate": lambda: customers.activate(user=ann, by=member, reason="x", now=now),
+            "close": lambda: customers.close(user=ann, by=member, reason="x", now=now),
         }
 
         def try_to():

@@ -70,6 +70,10 @@ def drop(table: str, constraint: str) -> str:
     return f"ALTER TABLE {table} DROP CONSTRAINT {constraint};"
 
 
+def drop_index(name: str) -> str:
+    return f"DROP INDEX {name};"
+
+
 CATALOGUE = [
     Break(
         "account_once",
@@ -219,11 +223,11 @@ LINES = [
     ),
     Break(
         "line_has_currency_places",
-        "eight at 3.625 are 29.00",
+        "eight at 3.125 are 25.00",
         "",
         """
-        UPDATE billing_invoicelineitem SET quantity = 8, unit_price = 3.625
-         WHERE item_id = %(bob_subscription)s
+        UPDATE billing_invoicelineitem SET quantity = 8, unit_price = 3.125
+         WHERE item_id = %(jon_subscription)s AND type = 'setup_fee'
         """,
     ),
     Break(
@@ -252,7 +256,7 @@ LINES = [
         " WHERE id = %(gus_second_purchase)s",
     ),
     Break(
-        "line_pays_for_item",
+        "line_of_checkout_has_its_price",
         "of another amount",
         "",
         price(
@@ -269,6 +273,28 @@ LINES = [
         price("bundle_id, currency, amount, valid_from", "%(starter)s, 'EUR', 10.50, now()")
         + "UPDATE billing_tokenbundlepurchase SET currency = 'EUR', price_id = %(new)s"
         " WHERE id = %(bob_purchase)s",
+    ),
+    Break(
+        "line_of_checkout_has_its_price",
+        "free, though there is no trial",
+        "",
+        """
+        UPDATE billing_subscription SET trial_days = 0 WHERE id = %(kim_subscription)s
+        """,
+    ),
+    Break(
+        "line_of_fee_is_of_item",
+        "for the setup of something on another invoice",
+        "",
+        "UPDATE billing_invoicelineitem SET item_id = %(bob_subscription)s"
+        " WHERE item_id = %(jon_subscription)s AND type = 'setup_fee'",
+    ),
+    Break(
+        "line_of_credit_was_used",
+        "of a credit that was never taken",
+        "",
+        "UPDATE billing_creditentry SET type = 'change', reference = %(new)s"
+        " WHERE type = 'used' AND reference = %(jon_invoice)s",
     ),
 ]
 
@@ -434,6 +460,12 @@ PAYMENTS = [
         "voided, and not told",
         "ida_invoice",
         "DELETE FROM billing_event WHERE name = 'invoice.voided'",
+    ),
+    Break(
+        "event_of_cancelled_invoice",
+        "withdrawn, and not told",
+        "leo_five_invoice",
+        "DELETE FROM billing_event WHERE name = 'invoice.withdrawn'",
     ),
     Break(
         "event_of_cancelled_invoice",
@@ -608,7 +640,8 @@ AGREEMENT = [
         "active, and not paid for",
         "bob_subscription",
         """
-        UPDATE billing_subscription SET status = 'active', started_at = now()
+        UPDATE billing_subscription
+           SET status = 'active', started_at = now(), anchor_at = now(), period_start = now()
          WHERE id = %(bob_subscription)s;
         """
         + told("subscription.activated", "bob_subscription"),
@@ -1006,7 +1039,67 @@ EVENTS = [
     *untold("event_of_payment", "payment.unmatched", "stray_payment"),
 ]
 
+CHANGES = [
+    Break(
+        "change_agrees_with_invoice",
+        "it took effect before it was paid",
+        "leo_six",
+        """
+        UPDATE billing_subscriptionchange
+           SET status = 'applied', applied_at = now(), was_amount = 29, was_period = 'monthly'
+         WHERE id = %(leo_six)s;
+        INSERT INTO billing_event (id, name, subject_id, payload, created_at)
+        VALUES (gen_random_uuid(), 'subscription.changed', %(leo_subscription)s,
+                jsonb_build_object('change_id', %(leo_six)s), now());
+        """,
+    ),
+    Break(
+        "change_agrees_with_invoice",
+        "its invoice is withdrawn, and it still waits",
+        "leo_five",
+        drop_index("subscription_change_one_waiting")
+        + "UPDATE billing_subscriptionchange SET status = 'pending' WHERE id = %(leo_five)s",
+    ),
+    Break(
+        "invoice_of_change_has_change",
+        "there is none",
+        "leo_five_invoice",
+        "DELETE FROM billing_subscriptionchange WHERE id = %(leo_five)s",
+    ),
+    Break(
+        "change_is_charged",
+        "a dollar less than it is",
+        "leo_six",
+        "UPDATE billing_subscriptionchange SET charge = charge + 1 WHERE id = %(leo_six)s",
+    ),
+    Break(
+        "change_leaves_its_credit",
+        "nothing was left",
+        "leo_down",
+        """
+        UPDATE billing_creditentry SET type = 'cancellation' WHERE reference = %(leo_down)s
+        """,
+    ),
+    Break(
+        "change_leaves_its_credit",
+        "it was given back before it is paid",
+        "leo_six",
+        """
+        UPDATE billing_creditentry SET reference = %(leo_six)s WHERE reference = %(jon)s;
+        UPDATE billing_creditentry SET type = 'change' WHERE reference = %(leo_six)s;
+        """,
+    ),
+    Break(
+        "event_of_change",
+        "it was not told",
+        "leo_up",
+        "DELETE FROM billing_event WHERE payload->>'change_id' = %(leo_up)s"
+        " AND name = 'subscription.changed'",
+    ),
+]
+
 BREAKS = [
+    *CHANGES,
     *CATALOGUE,
     *AMOUNTS,
     *LINES,

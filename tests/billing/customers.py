@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from accounts.models import User
-from billing.models import Payment, Subscription
-from billing.services import invoices, payments, refunds, subscriptions, token_adjustments, tokens
+from billing.models import Payment, Subscription, SubscriptionChange
+from billing.services import (
+    changes,
+    customer_credit,
+    invoices,
+    payments,
+    refunds,
+    subscriptions,
+    token_adjustments,
+    tokens,
+)
 from billing.services.checkout import Checkout
 from catalog.models import BillingPeriod
 from catalog.money import Money
@@ -19,6 +29,7 @@ from tests.factories import AddOnFactory, PlanFactory, StaffFactory, TokenBundle
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEXT_DAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
 THIRD_DAY = datetime(2026, 3, 3, 12, tzinfo=UTC)
+FOURTH_DAY = datetime(2026, 3, 4, 12, tzinfo=UTC)
 NEW = UUID("019b0000-0000-7000-8000-00000000000a")  # for a row that a test makes
 
 
@@ -32,7 +43,10 @@ class Customers:
     at first. Eve has paused, and bought an add-on since. Fay has the plan that costs nothing and
     never ends; she was granted 100 tokens, of which 30 were taken again. On the next day Gus bought
     a bundle for yen, and has ordered two more. On the third, Hal had used 120 of his 500 tokens
-    when all that he had bought was refunded, and Ida's order was voided. And money came that fits
+    when all that he had bought was refunded, and Ida's order was voided. On the fourth, Jon had
+    three seats of Suite (40.00, and 25.00 for the setup), paid in part by the 12.00 that he was
+    owed; Kim tries it for 14 days. Leo went from Pro to Team and back to Pro, and has asked for two
+    seats and then for three. And money came that fits
     nothing: some of it waits, some was sent back.
     """
 
@@ -62,6 +76,9 @@ class Customers:
         self._gus()
         self._hal()
         self._ida()
+        self._jon()
+        self._kim()
+        self._leo()
 
     def subscription(self, name: str) -> Subscription:
         return Subscription.objects.get(pk=self.ids[f"{name}_subscription"])
@@ -203,3 +220,42 @@ class Customers:
         )
         invoices.void(invoice=made.invoice, by=ida, reason="A test order", now=THIRD_DAY)
         self._keep("ida", made)
+
+    def _jon(self) -> None:
+        jon = self._user("jon")
+        customer_credit.add(
+            user_id=jon.id,
+            money=Money.parse("12.00", "USD"),
+            kind=customer_credit.Type.CANCELLATION,
+            reference=jon.id,
+            now=FOURTH_DAY,
+        )
+        suite = PlanFactory(name="Suite", prices={"USD": ("40.00", "25.00")})
+        made = check_out(jon, plan=suite, quantity=3, now=FOURTH_DAY)
+        pay(made.invoice, now=FOURTH_DAY)
+        self._keep("jon", made)
+
+    def _kim(self) -> None:
+        suite = PlanFactory(name="Suite, to be tried", trial_days=14, prices={"USD": "40.00"})
+        self._keep("kim", check_out(self._user("kim"), plan=suite, now=FOURTH_DAY))
+
+    def _leo(self) -> None:
+        made = check_out(self._user("leo"), plan=self.pro, now=FOURTH_DAY)
+        pay(made.invoice, now=FOURTH_DAY)
+        self._keep("leo", made)
+        assert made.subscription
+        made.subscription.refresh_from_db()
+        wishes: list[tuple[str, dict[str, Any]]] = [
+            ("leo_up", {"plan": self.team}),
+            ("leo_down", {"plan": self.pro}),
+            ("leo_five", {"quantity": 5}),
+            ("leo_six", {"quantity": 6}),
+        ]
+        for hours, (name, wish) in enumerate(wishes, start=1):
+            later = FOURTH_DAY + timedelta(hours=hours)
+            done = changes.request(subscription=made.subscription, now=later, **wish)
+            assert done.invoice
+            if name == "leo_up":
+                pay(done.invoice, now=later)
+            self.ids[f"{name}_invoice"] = done.invoice.pk
+            self.ids[name] = SubscriptionChange.objects.get(invoice=done.invoice).pk

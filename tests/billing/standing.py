@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.models import AddOnSubscription, Payment, Subscription
-from billing.services import subscriptions
+from billing.services import changes, subscriptions
 from billing.services.analytics import recurring, spans
 from billing.services.analytics.recurring import Kind
+from billing.services.renewals import playing
 from catalog.models import BillingPeriod
-from tests.billing.purchases import subscribe
+from tests.billing.purchases import check_out, subscribe
 from tests.factories import PlanFactory, SubscriptionFactory, UserFactory
 
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
@@ -64,7 +65,7 @@ def count_running(kind, moment: datetime) -> int:
 
 @pytest.fixture
 def demo(roles) -> None:
-    """The demo data, with what it lacks: pauses, refunds and other periods."""
+    """The demo data, with what it lacks: pauses, refunds, trials, seats and other periods."""
     call_command("load_demo", stdout=StringIO())
     yearly = PlanFactory(name="Yearly", billing_period="yearly", prices={"USD": "100.00"})
     weekly = PlanFactory(name="Weekly", billing_period="weekly", prices={"USD": "7.99"})
@@ -72,6 +73,12 @@ def demo(roles) -> None:
     for days in (5, 40, 100):
         subscribe(UserFactory(), plan=yearly, now=now - timedelta(days=days))
         subscribe(UserFactory(), plan=weekly, now=now - timedelta(days=days))
+    tried = PlanFactory(name="Tried", trial_days=14, prices={"USD": "30.00"})
+    for days in (5, 45):
+        made = check_out(UserFactory(), plan=tried, quantity=3, now=now - timedelta(days=days))
+        playing.play(begins=now - timedelta(days=days), until=now)
+        assert made.subscription
+        changes.request(subscription=made.subscription, quantity=2, now=now)
     for subscription in Subscription.objects.filter(status="active", expires_at__gt=now)[:4]:
         subscriptions.pause(subscription=subscription, now=now - timedelta(days=2))
     for payment in Payment.objects.filter(status="captured").order_by("id")[40:60:5]:

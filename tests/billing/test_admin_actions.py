@@ -382,7 +382,7 @@ class TestEveryRun:
         asked = visitor.post(PAGE, choose(name, *chosen))
 
         state = "Paid" if name == "refund" else "Pending"
-        assert f"Chosen: 2 Status Number Total {state} 2 $58.00" in text_of(asked)
+        assert f"Chosen: 2 Status Invoices Total {state} 2 $58.00" in text_of(asked)
         assert rows_of_billing() == before
 
     @EVERY_STEP

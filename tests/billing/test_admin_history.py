@@ -222,6 +222,7 @@ class TestPageOfAnAccount:
             page_of(user),
             {
                 "email": "ann@example.com",
+                "language": "en",
                 "is_staff": "on",
                 "groups": [night.pk],
                 "user_permissions": [permission.pk],
@@ -290,6 +291,7 @@ class TestOnThePageOfARow:
         pay(sold, now=NOW)
         subscription = Subscription.objects.get()
         subscription.pending_plan = PlanFactory(name="Team")
+        subscription.pending_price = subscription.pending_plan.prices.get()
         subscription.save()
 
         shown = _text(superuser.get(page_of(subscription)).content.decode())

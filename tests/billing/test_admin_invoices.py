@@ -294,10 +294,10 @@ class TestPage:
 
         assert "Schmidt & Co 10969 Berlin DE customer@example.com" in text
         assert "Subtotal $49.00 Tax $0.00 Total $49.00" in text
-        assert "1 Subscription Pro 1 $29.00 $29.00" in text
-        assert "2 Token bundle Small 1 $5.00 $5.00" in text
-        assert "3 Add-on Hotline 1 $15.00 $15.00" in text
-        assert f"bank paid-{invoice.pk} bank_transfer $49.00 Captured" in text
+        assert "1 Subscription Pro — 1 $29.00 $29.00" in text
+        assert "2 Token bundle Small — 1 $5.00 $5.00" in text
+        assert "3 Add-on Hotline — 1 $15.00 $15.00" in text
+        assert f"Bank paid-{invoice.pk} Bank transfer $49.00 Captured" in text
         assert "Small 500 Completed" in text
         assert "Hotline Monthly Active" in text
 
@@ -324,6 +324,7 @@ class TestPage:
             r" Status: Pending → became Paid .* Seen on the bank account",
             text,
         )
+        assert "Payment method: — → became Bank transfer" in text
 
     @pytest.mark.parametrize("noted", ["nobody", "", None, 7])
     def test_page_survives_a_change_by_something_that_is_no_account(

@@ -9,11 +9,12 @@ from fractions import Fraction
 import pytest
 from django.utils import timezone
 
-from billing.models import AddOnSubscription, Payment
-from billing.services import subscriptions, tokens
+from billing.models import AddOnSubscription, Invoice, Payment, Subscription, TestClock
+from billing.services import changes, subscriptions, tokens
 from billing.services.analytics import cash, recurring, spans, summary, usage
 from billing.services.analytics.recurring import Kind
 from billing.services.analytics.spans import Step
+from billing.services.renewals import playing
 from tests.billing.purchases import check_out, pay, subscribe
 from tests.billing.standing import NOW, at, count_running, march, mrr, runs
 from tests.factories import (
@@ -72,10 +73,99 @@ class TestMrr:
 
         assert [*levels, mrr(at(3, 1))] == ["0.00", "29.00", "29.00", "0.00"]
 
-    def test_ends_when_what_is_paid_for_runs_out(self):
-        runs("29.00", since=at(2, 1), expires_at=at(3, 1))
+    def test_ends_when_what_is_paid_for_has_run_out(self):
+        runs("29.00", since=at(2, 1), expires_at=at(3, 1), status="expired")
 
         assert [mrr(at(2, 28)), mrr(at(3, 1))] == ["29.00", "0.00"]
+
+    def test_goes_on_over_the_end_of_a_period_that_is_to_be_renewed(self):
+        runs("29.00", since=at(2, 1), expires_at=at(3, 1))
+
+        assert mrr(at(3, 1)) == "29.00"
+
+    def test_counts_seats(self):
+        runs("29.00", since=at(2, 1), quantity=3)
+
+        assert mrr(at(2, 28)) == "87.00"
+
+    def test_begins_when_a_trial_is_over(self):
+        tried = PlanFactory(prices={"USD": "30.00"}, trial_days=14)
+        support = AddOnFactory(prices={"USD": "5.00"})
+        user = UserFactory()
+        check_out(user, plan=tried, add_ons=[support], now=at(2, 1))
+        playing.play(begins=at(2, 1), until=at(2, 16))
+
+        assert [mrr(at(2, 14)), mrr(at(2, 15, 13))] == ["0.00", "35.00"]
+        assert Subscription.objects.filter(recurring.subscription_runs(at=at(2, 14))).exists()
+
+    def test_counts_a_trial_that_is_paid_for_from_its_begin(self):
+        plan = PlanFactory(prices={"USD": "30.00"}, trial_days=14, is_trial_paid=True)
+        subscribe(UserFactory(), plan=plan, now=at(2, 1))
+
+        assert mrr(at(2, 2)) == "30.00"
+
+    def test_never_begins_in_a_trial_that_was_cancelled(self):
+        made = check_out(UserFactory(), plan=PlanFactory(trial_days=14), now=at(2, 1))
+        subscriptions.cancel(subscription=made.subscription, now=at(2, 3))
+        playing.play(begins=at(2, 3), until=at(3, 1))
+
+        assert [mrr(at(2, 14)), mrr(at(2, 20))] == ["0.00", "0.00"]
+
+    def test_is_what_was_held_at_the_time(self):
+        basic, pro = PlanFactory(), PlanFactory(prices={"USD": "99.00"})
+        subscription = subscribe(UserFactory(), plan=basic, now=at(2, 1))
+        asked = changes.request(subscription=subscription, plan=pro, now=at(2, 11))
+        pay(asked.invoice, now=at(2, 11))
+        changes.request(subscription=subscription, plan=basic, now=at(2, 20))
+        for invoice in subscription.invoices.filter(status="pending"):
+            pay(invoice, now=at(2, 20))
+
+        held = [mrr(at(2, day)) for day in (10, 12, 21)]
+        plans = [recurring.plans(currency="USD", at=at(2, day), limit=8) for day in (10, 12, 21)]
+
+        assert held == ["29.00", "99.00", "29.00"]
+        assert [[plan.plan_id for plan in held_then] for held_then in plans] == [
+            [basic.pk],
+            [pro.pk],
+            [basic.pk],
+        ]
+
+    def test_changes_with_a_renewal(self):
+        basic, pro = PlanFactory(), PlanFactory(prices={"USD": "99.00"})
+        subscription = subscribe(UserFactory(), plan=pro, now=at(2, 1))
+        changes.at_period_end(subscription=subscription, plan=basic, now=at(2, 11))
+        playing.play(begins=at(2, 11), until=at(3, 2))
+
+        assert [mrr(at(2, 20)), mrr(at(3, 2))] == ["99.00", "29.00"]
+        assert march(Kind.CONTRACTION) == "70.00"
+
+    def test_of_an_add_ons_seats(self):
+        made = check_out(
+            UserFactory(),
+            plan=PlanFactory(),
+            add_ons=[AddOnFactory(prices={"USD": "5.00"})],
+            now=at(2, 20),
+        )
+        pay(made.invoice, now=at(2, 20))
+        add_on = made.subscription.add_ons.get()
+        asked = changes.request(
+            subscription=made.subscription, add_on=add_on, quantity=4, now=at(3, 5)
+        )
+        pay(asked.invoice, now=at(3, 5))
+
+        assert [mrr(at(3, 4)), mrr(at(3, 6))] == ["34.00", "49.00"]
+        assert march(Kind.EXPANSION) == "15.00"
+
+    def test_falls_to_nothing_on_the_free_plan_and_comes_back(self, settings):
+        settings.BILLING_UNPAID_PLAN = "free"
+        PlanFactory(name="Free", slug="free", prices={"USD": "0"}, billing_period="one_time")
+        user = UserFactory()
+        subscription = subscribe(user, plan=PlanFactory(), now=at(1, 1))
+        TestClock.objects.create(user=user, now_at=at(1, 1), behaviour="never_pays")
+        playing.play(begins=at(1, 1), until=at(2, 20), user_id=user.pk)
+        pay(Invoice.objects.get(subscription=subscription, reason="renewal"), now=at(2, 21))
+
+        assert [mrr(at(2, 7)), mrr(at(2, 9)), mrr(at(2, 22))] == ["29.00", "0.00", "29.00"]
 
     def test_counts_a_paused_one_beyond_its_end(self):
         runs("29.00", since=at(1, 1), expires_at=at(2, 1), status="paused", paused_at=at(1, 20))

@@ -9,14 +9,21 @@ from django.db.utils import DatabaseError
 
 from billing.models import Event
 from billing.services import books, subscriptions
+from tests.billing import broken_periods
 from tests.billing.broken_rules import BREAKS, Break
 from tests.billing.customers import NOON, Customers
 from tests.billing.purchases import check_out, pay
+from tests.billing.subscribers import Subscribers
 
 
 @pytest.fixture
 def customers() -> Customers:
     return Customers()
+
+
+@pytest.fixture
+def subscribers() -> Subscribers:
+    return Subscribers()
 
 
 def break_books(sql: str, ids: dict[str, Any]) -> None:
@@ -41,7 +48,7 @@ def verify_books() -> str:
 
 @pytest.mark.django_db
 class TestVerify:
-    def test_what_the_services_made_is_clean_and_every_rule_has_rows(self, customers):
+    def test_what_the_services_made_is_clean_and_every_rule_has_rows(self, customers, subscribers):
         results = books.verify()
 
         assert broken(results) == []
@@ -54,7 +61,14 @@ class TestVerify:
 
     @pytest.mark.parametrize("broken_rule", BREAKS, ids=str)
     def test_reports_exactly_the_rule_that_is_broken(self, customers, broken_rule: Break):
-        break_books(broken_rule.sql, customers.ids)
+        self.reports(broken_rule, customers.ids)
+
+    @pytest.mark.parametrize("broken_rule", broken_periods.BREAKS, ids=str)
+    def test_reports_what_is_wrong_with_periods(self, subscribers, broken_rule: Break):
+        self.reports(broken_rule, subscribers.ids)
+
+    def reports(self, broken_rule: Break, ids: dict[str, Any]) -> None:
+        break_books(broken_rule.sql, ids)
 
         results = books.verify()
 
@@ -63,10 +77,11 @@ class TestVerify:
         assert 1 <= found.violations <= found.rows
         assert len(found.examples) == found.violations
         if broken_rule.example:
-            assert str(customers.ids[broken_rule.example]) in found.examples
+            assert str(ids[broken_rule.example]) in found.examples
 
     def test_each_rule_is_broken_by_some_test(self):
-        assert {check.name for check in books.CHECKS} == {rule.rule for rule in BREAKS}
+        broken = {rule.rule for rule in (*BREAKS, *broken_periods.BREAKS)}
+        assert {check.name for check in books.CHECKS} == broken
         assert len({check.name for check in books.CHECKS}) == len(books.CHECKS)
 
     def test_counts_all_violations_and_names_a_few(self, customers):
@@ -75,7 +90,7 @@ class TestVerify:
         (found,) = [result for result in books.verify() if result.violations]
 
         assert found.name == "event_of_checkout"
-        assert (found.rows, found.violations) == (14, 14)
+        assert (found.rows, found.violations) == (17, 17)
         assert len(found.examples) == 5
 
     def test_is_one_statement_per_rule_however_many_rows_there_are(
@@ -226,7 +241,7 @@ class TestCommand:
         (row,) = [line for line in printed.splitlines() if "one account per e-mail" in line]
         assert [cell.strip() for cell in row.strip("│").split("│")] == [
             "There is one account per e-mail, whatever its case",
-            "10",
+            "13",
             "0",
         ]
         assert f"{len(books.CHECKS)} rules verified in" in printed

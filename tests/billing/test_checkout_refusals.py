@@ -311,7 +311,7 @@ class TestAllOrNothing:
 
         response = client.post(URL, {"token_bundle_ids": [str(bundle.id)]})
 
-        assert response.status_code == 500
+        assert response.json()["code"] == "token_balance_full"
         assert rows_of_billing() == {**before, "Event": before["Event"] + 1}
         assert TokenAccount.objects.get().balance == 2**63 - 1
         assert client.get("/api/v1/user/invoices").json()["total"] == 0

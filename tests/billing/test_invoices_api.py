@@ -55,6 +55,7 @@ class TestList:
                     "total_amount": "29.00",
                     "currency": "USD",
                     "status": "paid",
+                    "reason": "checkout",
                     "payment_method": "bank_transfer",
                     "payment_ref": "pay_1",
                     "is_payable": False,
@@ -68,6 +69,8 @@ class TestList:
                             "quantity": 1,
                             "unit_price": "29.00",
                             "amount": "29.00",
+                            "period_start": None,
+                            "period_end": None,
                         }
                     ],
                     "invoiced_at": "2026-03-01T12:00:00Z",

@@ -10,7 +10,16 @@ from django.test import Client
 
 from accounts.models import User
 from billing.demo import story
-from billing.models import Event, Invoice, Payment, Subscription, TokenTransaction
+from billing.models import (
+    CouponRedemption,
+    Event,
+    Invoice,
+    Mail,
+    Payment,
+    Subscription,
+    TestClock,
+    TokenTransaction,
+)
 from billing.services import events
 from catalog.models import AddOn, Plan, TokenBundle
 from catalog.money import Money
@@ -43,7 +52,7 @@ class TestLoadDemo:
         before = everything()
         second = load()
 
-        assert "Loaded 60 customers and 258 invoices." in first
+        assert "Loaded 61 customers and 302 invoices." in first
         assert "finance@demo.example" in first
         assert "The demo data is here already. Nothing was changed." in second
         assert "finance@demo.example" in second
@@ -101,10 +110,20 @@ def assert_it_is_a_varied_past() -> None:
     assert set(Subscription.objects.values_list("cancel_reason", flat=True)) == {
         "",
         "customer",
-        "superseded",
+        "not_paid_in_time",
+        "unpaid",
     }
-    assert Subscription.objects.live().filter(expires_at__gt=now).count() == 31
-    assert TokenTransaction.objects.filter(transaction_type="usage").count() == 163
+    assert set(Invoice.objects.values_list("reason", flat=True)) == {
+        "change",
+        "checkout",
+        "renewal",
+    }
+    assert set(CouponRedemption.objects.values_list("status", flat=True)) >= {"active", "used_up"}
+    assert not Mail.objects.exclude(status="sent").exists()
+    assert Subscription.objects.live().filter(expires_at__gt=now).count() == 39
+    assert Subscription.objects.get(past_due_since__isnull=False).user.email.startswith("max.")
+    assert not TestClock.objects.exists()
+    assert TokenTransaction.objects.filter(transaction_type="usage").count() == 174
     pro = Plan.objects.get(slug="pro")
     sold = Subscription.objects.filter(plan=pro, currency="USD")
     assert set(sold.values_list("amount", flat=True)) == {25, 29}
@@ -142,10 +161,10 @@ class TestInterruptedLoad:
         output = load()
 
         assert left == 20
-        assert "Loaded 60 customers and 258 invoices." in output
-        assert Invoice.objects.count() == 258
-        assert Payment.objects.count() == 253
-        assert TokenTransaction.objects.count() == 232
+        assert "Loaded 61 customers and 302 invoices." in output
+        assert Invoice.objects.count() == 302
+        assert Payment.objects.count() == 285
+        assert TokenTransaction.objects.count() == 243
         assert Event.objects.filter(name="demo.loaded").count() == 1
         verify_books()
 
@@ -159,4 +178,4 @@ class TestSteps:
 
         assert moments == sorted(moments)
         assert moments[-1] < STARTED_AT
-        assert len(moments) == 749
+        assert len(moments) == 770

@@ -195,17 +195,45 @@ class TestCapture:
 
 @pytest.mark.django_db
 class TestAddOns:
-    def test_end_with_the_period_of_the_subscription_that_they_join(self, customer):
+    def test_of_the_period_of_the_subscription_that_they_join_end_with_it(self, customer):
         subscribe(customer, plan=PlanFactory(billing_period="yearly"), now=NOON)
-        made = check_out(customer, add_ons=[AddOnFactory()], now=LATER)
+        made = check_out(customer, add_ons=[AddOnFactory(billing_period="yearly")], now=LATER)
 
         receipt = pay(made.invoice, now=LATER)
 
         assert receipt.subscription_activated is False
         assert receipt.add_ons_activated == 1
         add_on = AddOnSubscription.objects.get()
-        assert add_on.started_at == LATER
-        assert add_on.expires_at == datetime(2027, 3, 1, 12, tzinfo=UTC)
+        assert add_on.started_at == add_on.anchor_at == add_on.period_start == LATER
+        assert add_on.expires_at == add_on.paid_until == datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+    def test_of_another_period_than_the_subscription_have_periods_of_their_own(self, customer):
+        subscribe(customer, plan=PlanFactory(billing_period="yearly"), now=NOON)
+        made = check_out(customer, add_ons=[AddOnFactory(billing_period="monthly")], now=LATER)
+
+        pay(made.invoice, now=LATER)
+
+        add_on = AddOnSubscription.objects.get()
+        assert add_on.expires_at == add_on.paid_until == datetime(2026, 4, 1, 13, tzinfo=UTC)
+
+    def test_paid_for_longer_than_the_subscription_end_with_it(self, customer):
+        subscribe(customer, plan=PlanFactory(billing_period="monthly"), now=NOON)
+        made = check_out(customer, add_ons=[AddOnFactory(billing_period="yearly")], now=LATER)
+
+        pay(made.invoice, now=LATER)
+
+        add_on = AddOnSubscription.objects.get()
+        assert add_on.paid_until == datetime(2027, 3, 1, 13, tzinfo=UTC)
+        assert add_on.expires_at == datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+    def test_have_a_period_of_their_own_where_it_is_another_one(self, customer):
+        subscribe(customer, plan=PlanFactory(billing_period="yearly"), now=NOON)
+        made = check_out(customer, add_ons=[AddOnFactory()], now=LATER)
+
+        pay(made.invoice, now=LATER)
+
+        add_on = AddOnSubscription.objects.get()
+        assert add_on.expires_at == datetime(2026, 4, 1, 13, tzinfo=UTC)
 
     @pytest.mark.parametrize(
         ("billing_period", "expires_at"),

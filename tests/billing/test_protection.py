@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import IntegrityError, InternalError, connection, transaction
+from django.db import IntegrityError, InternalError, transaction
 
 from billing.models import Invoice, InvoiceLineItem
+from tests.billing import recurring_protection
 from tests.billing.customers import NOON, Customers
 from tests.billing.purchases import rows_of_billing
+from tests.billing.refused import again, write
+from tests.billing.subscribers import Subscribers
 
 # Each: the trigger's name, and a write that it refuses.
 TRIGGERS = [
@@ -115,17 +117,8 @@ TRIGGERS = [
         for change in ("payload = '{}'", "name = 'test.other'", "created_at = now()")
     ],
     ("event_is_kept", "DELETE FROM billing_event"),
+    ("mail_is_kept", "DELETE FROM billing_mail"),
 ]
-
-
-def again(table: str, row: str, changes: str) -> str:
-    """The row once more, as ``new``, with what must differ changed."""
-    return f"""
-        CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM {table} WHERE id = %({row})s;
-        UPDATE again SET id = %(new)s;
-        {f"UPDATE again SET {changes};" if changes else ""}
-        INSERT INTO {table} SELECT * FROM again;
-    """
 
 
 def movement(amount: int, balance: int, sequence: int = 4, reference: str = "'new'") -> str:
@@ -298,6 +291,22 @@ CONSTRAINTS = [
                (gen_random_uuid(), %(ann)s, 'same', '', 201, '', now())
         """,
     ),
+    (
+        "mail_once",
+        """
+        INSERT INTO billing_mail
+               (id, user_id, kind, reference, "to", language, context, status, attempts,
+                next_attempt_at, failure, created_at)
+        SELECT gen_random_uuid(), user_id, kind, reference, 'other', language, context, status,
+               attempts, next_attempt_at, failure, now()
+          FROM billing_mail
+        """,
+    ),
+    *[
+        ("mail_sent_has_moment", f"UPDATE billing_mail SET {change}")
+        for change in ("status = 'sent'", "sent_at = now()")
+    ],
+    ("mail_waiting_has_moment", "UPDATE billing_mail SET next_attempt_at = NULL"),
 ]
 
 
@@ -306,13 +315,9 @@ def customers() -> Customers:
     return Customers()
 
 
-def write(statement: str, ids: dict[str, Any]) -> int:
-    """Do it, and check at once what is otherwise checked at the commit."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {name: str(pk) for name, pk in ids.items()})
-        changed = cursor.rowcount
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        return changed
+@pytest.fixture
+def subscribers() -> Subscribers:
+    return Subscribers()
 
 
 def declared(kind: str) -> set[str]:
@@ -335,12 +340,22 @@ class TestTriggers:
 
         assert rows_of_billing() == before
 
+    @pytest.mark.parametrize(("name", "statement"), recurring_protection.TRIGGERS)
+    def test_refuse_what_they_are_for_in_recurring_billing(self, subscribers, name, statement):
+        before = rows_of_billing()
+
+        with pytest.raises(InternalError, match=rf"pgtrigger_{name}_"), transaction.atomic():
+            write(statement, subscribers.ids)
+
+        assert rows_of_billing() == before
+
     def test_each_of_them_is_tested(self):
+        tested = [*TRIGGERS, *recurring_protection.TRIGGERS]
         histories = {"update_update", "delete_delete"}
         # These two name themselves as constraints.
         checks = {"invoice_subtotal_is_sum", "line_comes_before_invoice"}
 
-        assert declared("triggers") - histories - checks == {name for name, _ in TRIGGERS}
+        assert declared("triggers") - histories - checks == {name for name, _ in tested}
 
 
 @pytest.mark.django_db
@@ -355,13 +370,22 @@ class TestConstraints:
         assert refused.value.__cause__.diag.constraint_name == name
         assert rows_of_billing() == before
 
+    @pytest.mark.parametrize(("name", "statement"), recurring_protection.CONSTRAINTS)
+    def test_refuse_what_they_are_for_in_recurring_billing(self, subscribers, name, statement):
+        before = rows_of_billing()
+
+        with pytest.raises(IntegrityError) as refused, transaction.atomic():
+            write(statement, subscribers.ids)
+
+        assert refused.value.__cause__.diag.constraint_name == name
+        assert rows_of_billing() == before
+
     def test_each_of_them_is_tested(self):
+        tested = [*CONSTRAINTS, *recurring_protection.CONSTRAINTS]
         of_triggers = {"invoice_subtotal_is_sum", "line_comes_before_invoice"}
         of_columns = {"billing_invoice_number_key"}
 
-        assert declared("constraints") | of_triggers | of_columns == {
-            name for name, _ in CONSTRAINTS
-        }
+        assert declared("constraints") | of_triggers | of_columns == {name for name, _ in tested}
 
 
 @pytest.mark.django_db

@@ -268,6 +268,7 @@ class TestRefund:
             "accounts_user",
             "billing_payment",
             "billing_subscription",
+            "billing_invoice",  # what is still to be paid, SKIP LOCKED: none is waited for
             "billing_tokenaccount",
         ]
 

@@ -29,6 +29,15 @@ CATALOGUE = {
     "catalog.change_price",
     "catalog.delete_price",
     "billing.view_dashboard",
+    "billing.add_coupon",
+    "billing.change_coupon",
+    "billing.delete_coupon",
+    "billing.view_coupon",
+    "billing.add_couponamount",
+    "billing.change_couponamount",
+    "billing.delete_couponamount",
+    "billing.view_couponamount",
+    "billing.view_couponredemption",
 }
 FINANCE = {
     "billing.view_subscription",
@@ -53,6 +62,16 @@ FINANCE = {
     "billing.send_invoice",
     "billing.view_dashboard",
     "billing.view_report",
+    "billing.retry_parked",
+    "billing.view_coupon",
+    "billing.view_couponamount",
+    "billing.view_couponredemption",
+    "billing.view_creditaccount",
+    "billing.view_creditentry",
+    "billing.view_mail",
+    "billing.view_paymentattempt",
+    "billing.view_subscriptionchange",
+    "billing.view_testclock",
 }
 SUPPORT = {
     "accounts.view_user",
@@ -74,9 +93,17 @@ SUPPORT = {
     "billing.change_subscription",
     "billing.send_invoice",
     "billing.view_dashboard",
+    "billing.retry_parked",
+    "billing.view_coupon",
+    "billing.view_couponamount",
+    "billing.view_couponredemption",
+    "billing.view_creditaccount",
+    "billing.view_creditentry",
+    "billing.view_mail",
+    "billing.view_paymentattempt",
+    "billing.view_subscriptionchange",
+    "billing.view_testclock",
 }
-
-LAST = "0006_moments_are_kept"
 
 BILLING_LISTS = {
     "/admin/billing/invoice/",
@@ -85,21 +112,24 @@ BILLING_LISTS = {
     "/admin/billing/addonsubscription/",
     "/admin/billing/tokenbundlepurchase/",
     "/admin/billing/tokenaccount/",
+    "/admin/billing/creditaccount/",
     "/admin/billing/event/",
+    "/admin/billing/mail/",
 }
 CATALOGUE_LISTS = {
     "/admin/catalog/plan/",
     "/admin/catalog/tokenbundle/",
     "/admin/catalog/addon/",
 }
+COUPON_LISTS = {"/admin/billing/coupon/", "/admin/billing/couponredemption/"}
 USERS = "/admin/accounts/user/"
 GROUPS = "/admin/auth/group/"
 MONTH = "/admin/reports/month/"
 FAILED_SIGN_INS = "/admin/axes/accessattempt/"
 SECTIONS = {
-    "Catalogue": CATALOGUE_LISTS,
-    "Finance": {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, MONTH},
-    "Support": {*BILLING_LISTS, USERS},
+    "Catalogue": {*CATALOGUE_LISTS, *COUPON_LISTS},
+    "Finance": {*BILLING_LISTS, *CATALOGUE_LISTS, *COUPON_LISTS, USERS, MONTH},
+    "Support": {*BILLING_LISTS, *COUPON_LISTS, USERS},
 }
 
 
@@ -151,12 +181,12 @@ class TestMigration:
     @pytest.fixture(autouse=True)
     def _migrated_again(self):
         yield
-        migrate(LAST)
+        migrate_to_the_last()
 
     def test_takes_the_groups_away_and_makes_them_again(self):
         migrate("0002_initial")
         left = set(Group.objects.values_list("name", flat=True))
-        migrate(LAST)
+        migrate_to_the_last()
 
         assert left == set()
         assert permissions_of(Group.objects.get(name="Finance")) == FINANCE
@@ -165,7 +195,7 @@ class TestMigration:
         migrate("0002_initial")
         Permission.objects.all().delete()
 
-        migrate(LAST)
+        migrate_to_the_last()
 
         assert permissions_of(Group.objects.get(name="Catalogue")) == CATALOGUE
         assert permissions_of(Group.objects.get(name="Support")) == SUPPORT
@@ -177,7 +207,7 @@ class TestMigration:
         customer = UserFactory()
         customer.groups.add(theirs)
 
-        migrate(LAST)
+        migrate_to_the_last()
 
         assert permissions_of(theirs) == {*SUPPORT, "catalog.view_plan"}
         assert list(customer.groups.all()) == [theirs]
@@ -185,6 +215,11 @@ class TestMigration:
 
 def migrate(name: str) -> None:
     MigrationExecutor(connection).migrate([("billing", name)])
+
+
+def migrate_to_the_last() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("billing"))
 
 
 @pytest.mark.django_db
@@ -202,7 +237,10 @@ class TestAdmin:
 
         answers = {
             path: client.get(path).status_code
-            for path in {*BILLING_LISTS, *CATALOGUE_LISTS, USERS, GROUPS, MONTH, FAILED_SIGN_INS}
+            for path in {
+                *(*BILLING_LISTS, *CATALOGUE_LISTS, *COUPON_LISTS),
+                *(USERS, GROUPS, MONTH, FAILED_SIGN_INS),
+            }
         }
 
         opened = {path for path, status in answers.items() if status == 200}
@@ -218,6 +256,7 @@ class TestAdmin:
         assert links(index) == {
             *BILLING_LISTS,
             *CATALOGUE_LISTS,
+            *COUPON_LISTS,
             USERS,
             GROUPS,
             MONTH,
@@ -268,8 +307,9 @@ class TestSideBar:
 
         assert marked(page) == ["Payments"]
 
-    def test_marks_the_payments_that_wait_to_be_resolved(self, member):
-        page = member("Finance").get("/admin/billing/payment/?status__exact=unmatched")
+    @pytest.mark.parametrize("role", ["Finance", "Support"])
+    def test_marks_what_waits_to_be_resolved(self, member, role):
+        page = member(role).get("/admin/to-resolve/")
 
         assert marked(page) == ["To resolve"]
 

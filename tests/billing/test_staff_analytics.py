@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.models import Subscription
 from tests.billing.purchases import subscribe
 from tests.billing.standing import NOW, at, runs
 from tests.factories import PlanFactory, StaffFactory, UserFactory
@@ -30,6 +31,7 @@ class TestDashboard:
         runs("30.00", since=at(1, 1))
         runs("40.00", since=at(1, 1), until=at(3, 1))
         subscribe(UserFactory(created_at=at(2, 1)), plan=plan, now=at(2, 2))
+        Subscription.objects.filter(started_at=at(2, 2)).update(status="expired")
         for day in (4, 5):
             subscribe(UserFactory(created_at=at(3, day)), plan=plan, now=at(3, day))
         UserFactory(created_at=at(3, 6))

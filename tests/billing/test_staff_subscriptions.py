@@ -8,10 +8,16 @@ import pytest
 from django.utils import timezone
 
 from billing.models import AddOnSubscription, Event, Invoice, Payment, Subscription
-from billing.services import staff_subscriptions, subscriptions
+from billing.services import staff_subscriptions, subscriptions, tokens
 from billing.services.subscriptions import SubscriptionStateForbids
 from tests.billing.purchases import check_out, pay, rows_of_billing, subscribe
-from tests.factories import AddOnFactory, PlanFactory, StaffFactory, UserFactory
+from tests.factories import (
+    AddOnFactory,
+    PlanFactory,
+    StaffFactory,
+    TokenBundleFactory,
+    UserFactory,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -416,8 +422,22 @@ class TestRefund:
 
         answer = response.json()
         assert response.status_code == 200
+        assert answer["message"] == "The subscription is refunded."
         assert answer["invoice"]["status"] == "refunded"
         assert answer["subscription"]["cancel_reason"] == "refunded"
+
+    def test_says_which_tokens_were_used(self, staff, customer, now):
+        made = check_out(
+            customer, plan=PlanFactory(), bundles=[TokenBundleFactory(token_amount=500)], now=now
+        )
+        pay(made.invoice, now=now)
+        tokens.spend(user_id=customer.pk, amount=120, reference="x", now=now)
+
+        response = post(staff, made.subscription, "refund", refund_reference="back-1")
+
+        assert response.json()["message"] == (
+            "The subscription is refunded. 120 of its tokens had been used and are not taken back."
+        )
 
     def test_of_one_that_was_not_paid_is_refused(self, staff, customer, now):
         made = check_out(customer, plan=PlanFactory(), now=now)

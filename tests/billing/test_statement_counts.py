@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import InvoiceSeries
+from billing.models import CreditAccount, InvoiceSeries
 from tests.billing.purchases import check_out, subscribe
 from tests.factories import AddOnFactory, PlanFactory, TokenBundleFactory
 
@@ -19,6 +19,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHECKOUT = "/api/v1/user/checkout"
+
+
+@pytest.fixture(autouse=True)
+def as_in_production(settings):
+    settings.BILLING_TEST_CLOCKS = False
 
 
 @pytest.fixture
@@ -90,6 +95,23 @@ class TestCheckout:
 
         assert self.counted(client, {"plan_id": str(PlanFactory().id)}) == 9
 
+    def test_of_seats_and_fees_is_no_statement_more(self, client, open_series):
+        plan = PlanFactory(prices={"USD": ("29.00", "10.00")})
+
+        assert self.counted(client, {"plan_id": str(plan.id), "quantity": 3}) == 9
+
+    def test_without_any_credit_left_is_no_statement_more(self, client, customer, open_series):
+        """There is an account: it is read with the offers."""
+        CreditAccount.objects.create(user=customer, currency="USD")
+
+        assert self.counted(client, {"plan_id": str(PlanFactory().id)}) == 9
+
+    def test_with_credit_is_three_more(self, client, customer, open_series):
+        """The customer's lock, the account, its entry."""
+        CreditAccount.objects.create(user=customer, currency="USD", balance="12.00")
+
+        assert self.counted(client, {"plan_id": str(PlanFactory().id)}) == 12
+
     def test_without_a_key_is_two_less(self, client, open_series):
         body = {"plan_id": str(PlanFactory().id)}
 
@@ -119,7 +141,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 26
+        assert len(statements(lambda: webhook(notice))) == 28
 
     @pytest.mark.parametrize("count", [1, 50])
     def test_that_replaces_a_subscription_with_add_ons(self, clock, customer, webhook, count):
@@ -138,7 +160,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 22
+        assert len(statements(lambda: webhook(notice))) == 25
 
 
 class TestReading:

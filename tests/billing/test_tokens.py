@@ -69,6 +69,27 @@ class TestCredit:
         assert tokens.credit(user_id=customer.id, movements=[], now=NOON) == []
         assert not TokenAccount.objects.exists()
 
+    def test_of_more_than_an_account_holds_is_refused_whole(self, customer):
+        credit(customer, 2**63 - 8)
+        credit(customer, 5, reference="fits")
+
+        for amounts in ([3], [1, 1, 1], [2**63 - 1], [2**63]):
+            with pytest.raises(tokens.TokenBalanceFull) as refusal:
+                credit(customer, *amounts, reference="more")
+
+        assert (refusal.value.code, refusal.value.http_status) == ("token_balance_full", 409)
+        assert tokens.balance_of(user_id=customer.id) == 2**63 - 3
+        assert TokenTransaction.objects.count() == 2
+        assert TokenAccount.objects.get().last_sequence == 2
+        credit(customer, 2, reference="to the brim")
+        assert tokens.balance_of(user_id=customer.id) == 2**63 - 1
+
+    def test_of_too_much_at_once_opens_no_account(self, customer):
+        with pytest.raises(tokens.TokenBalanceFull):
+            credit(customer, 2**62, 2**62)
+
+        assert not TokenAccount.objects.exists()
+
     def test_of_the_same_reference_again_is_refused_whole(self, customer):
         credit(customer, 500)
 

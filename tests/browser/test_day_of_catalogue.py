@@ -22,15 +22,17 @@ pytestmark = [
 CATALOGUE = f"catalogue@{people.DOMAIN}"
 
 
-def test_day_of_catalogue(visitor, tmp_path):
+def test_day_of_catalogue(visitor):
     visitor.sign_in(CATALOGUE, people.PASSWORD)
     visitor.look("catalogue-dashboard")
     changes_a_price(visitor)
     schedules_a_price_and_takes_it_back(visitor)
     duplicates(visitor)
-    archives_what_was_sold(visitor)
     sees_what_the_customer_sees(visitor)
-    exports_and_imports(visitor, tmp_path)
+    sets_the_order(visitor)
+    exports(visitor)
+    imports(visitor)
+    archives_what_was_sold(visitor)
     visits_the_other_lists(visitor)
 
 
@@ -110,6 +112,107 @@ def duplicates(visitor) -> None:
     assert copy.prices.filter(valid_until=None).count() == 2
 
 
+def sees_what_the_customer_sees(visitor) -> None:
+    """Reached by the keyboard, and back."""
+    page = visitor.page
+    visitor.open(f"/admin/catalog/plan/{Plan.objects.get(slug='pro').pk}/change/")
+    visitor.go_to(page.get_by_role("link", name="What the customer sees"))
+    page.keyboard.press("Enter")
+    card = page.get_by_role("region", name="As a card")
+    expect(card).to_contain_text("$31.00")
+    expect(page.get_by_role("region", name="The API’s answer").last).to_contain_text('"31.00"')
+    visitor.look("catalogue-preview")
+    visitor.go_to(page.get_by_role("link", name="Back", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.locator("[name=name]")).to_have_value("Pro")
+
+
+def sets_the_order(visitor) -> None:
+    """By drawing a row to its place, and by its number without a mouse."""
+    page = visitor.page
+    visitor.open("/admin/catalog/plan/?is_active__exact=1")
+    row = page.get_by_role("row", name="Enterprise")
+    row.locator("[x-sort\\:handle]").drag_to(page.get_by_role("row", name="Starter"))
+    order = page.locator("[name$=-sort_order]")
+    expect(page.locator("tr.data-row").first).to_contain_text("Enterprise")
+    assert [order.nth(place).input_value() for place in range(3)] == ["1", "2", "3"]
+    visitor.look("catalogue-plans-drawn")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("changed successfully")).to_be_visible()
+    assert in_order() == ["enterprise", "starter", "pro"]
+
+    visitor.open("/admin/catalog/plan/?is_active__exact=1")
+    number = page.get_by_label("Sort order of Enterprise")
+    visitor.go_to(number)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("4")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("changed successfully")).to_be_visible()
+    assert in_order() == ["starter", "pro", "enterprise"]
+
+    visitor.open("/admin/catalog/plan/?o=1")
+    expect(page.locator("[x-sort\\:handle]").first).to_be_hidden()
+
+
+def in_order() -> list[str]:
+    return list(Plan.objects.on_sale().values_list("slug", flat=True))
+
+
+def exports(visitor) -> None:
+    page = visitor.page
+    for form, ending in (("csv", ".csv"), ("xlsx", ".xlsx")):
+        visitor.open("/admin/catalog/plan/?billing_period__exact=yearly")
+        page.get_by_role("link", name="Export").click()
+        expect(page.get_by_role("heading", name="Export tariff plans")).to_be_visible()
+        page.get_by_label("Format").select_option(label=form)
+        visitor.look(f"catalogue-export-{form}")
+        name, content = visitor.download(page.get_by_role("button", name="Export"))
+        assert name.endswith(ending)
+        assert content[:3] == (b"PK\x03" if form == "xlsx" else b"\xef\xbb\xbf")
+        if form == "csv":
+            assert b"\r\nenterprise,Enterprise," in content
+            assert b"starter" not in content
+
+
+def imports(visitor) -> None:
+    """First with a fault that is told, then as it should be: looked at, and only then saved."""
+    page = visitor.page
+    rows = ["pro,Pro,39.00", "starter,Starter,9.00", "campus,Campus,19.00"]
+    choose_file(visitor, rows[:1] + ["starter,Starter,cheap", "campus,,19.00"])
+    expect(page.get_by_text("Nothing is imported: 2 rows have faults")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Row 3, price USD:")
+    expect(page.get_by_role("alert")).to_contain_text("Row 4, name:")
+    expect(page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+    visitor.look("catalogue-import-faults")
+
+    choose_file(visitor, rows)
+    expect(page.get_by_text("1 new")).to_be_visible()
+    told = page.get_by_role("table", name="What each row does")
+    expect(told.get_by_role("row", name="Pro")).to_contain_text("$31.00 → $39.00")
+    expect(told.get_by_role("row", name="Campus")).to_contain_text("New")
+    expect(told.get_by_role("row", name="Starter")).to_have_count(0)
+    visitor.look("catalogue-import-dry-run")
+    assert not Plan.objects.filter(slug="campus").exists()
+    visitor.go_to(page.get_by_role("button", name="Import", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Imported: 1 new, 1 changed, 1 as before.")).to_be_visible()
+    visitor.look("catalogue-imported")
+    assert Plan.objects.get(slug="campus").prices.get().amount == Decimal("19.00")
+
+
+def choose_file(visitor, rows: list[str]) -> None:
+    page = visitor.page
+    visitor.open("/admin/catalog/plan/")
+    page.get_by_role("link", name="Import").click()
+    content = "\n".join(["slug,name,price USD", *rows]).encode()
+    page.locator("[name=import_file]").set_input_files(
+        {"name": "plans.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    page.get_by_label("Format").select_option(label="csv")
+    visitor.look("catalogue-import")
+    page.get_by_role("button", name="Preview").click()
+
+
 def archives_what_was_sold(visitor) -> None:
     page = visitor.page
     starter = Plan.objects.get(slug="starter")
@@ -123,62 +226,6 @@ def archives_what_was_sold(visitor) -> None:
     visitor.look("catalogue-archived")
     starter.refresh_from_db()
     assert starter.archived_at is not None
-
-
-def sees_what_the_customer_sees(visitor) -> None:
-    page = visitor.page
-    page.get_by_role("link", name="Plans").first.click()
-    page.get_by_role("link", name="Pro", exact=True).click()
-    page.get_by_role("link", name="What the customer sees").click()
-    expect(page.get_by_text('"price": "31.00"')).to_be_visible()
-    visitor.look("catalogue-preview")
-
-
-def exports_and_imports(visitor, folder) -> None:
-    """A file goes out, comes back with a fault, then without; nothing is saved unseen."""
-    page = visitor.page
-    page.get_by_role("link", name="Plans").first.click()
-    page.get_by_role("link", name="Export").first.click()
-    visitor.look("catalogue-export")
-    page.get_by_label("Format").select_option(label="csv")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-    file = folder / "plans.csv"
-    download.value.save_as(file)
-    written = file.read_text(encoding="utf-8-sig")
-    assert "price USD" in written
-    assert "31.00" in written
-
-    file.write_text(repriced(written, "-3.00"), encoding="utf-8")
-    imports(visitor, file)
-    expect(page.get_by_text("Nothing is imported: 1 row has faults")).to_be_visible()
-    visitor.look("catalogue-import-fault")
-    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 31
-
-    file.write_text(repriced(written, "33.00"), encoding="utf-8")
-    imports(visitor, file)
-    expect(page.get_by_role("row", name="Pro")).to_contain_text("$31.00 → $33.00")
-    visitor.look("catalogue-import-look")
-    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 31
-    page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("row", name="Pro", exact=False).first).to_contain_text("$33.00")
-    assert Price.objects.get(plan__slug="pro", currency="USD", valid_until=None).amount == 33
-
-
-def repriced(written: str, amount: str) -> str:
-    """The file with another price of Pro."""
-    return "".join(
-        line.replace("31.00", amount) if line.startswith("pro,") else line
-        for line in written.splitlines(keepends=True)
-    )
-
-
-def imports(visitor, file) -> None:
-    page = visitor.page
-    page.get_by_role("link", name="Plans").first.click()
-    page.get_by_role("link", name="Import").first.click()
-    page.locator("[name=import_file]").set_input_files(file)
-    page.get_by_role("button", name="Preview").click()
 
 
 def visits_the_other_lists(visitor) -> None:

@@ -104,7 +104,7 @@ def voids(visitor) -> None:
 def refunds(visitor) -> None:
     page = visitor.page
     subscription = Subscription.objects.get(user__email=people.ANNA.email, status="active")
-    invoice = subscription.invoices.get(status="paid")
+    invoice = subscription.invoices.filter(status="paid").latest("pk")
     visitor.open("/admin/billing/invoice/")
     search(page, people.ANNA.details["company"])
     page.get_by_role("link", name=invoice.number).click()

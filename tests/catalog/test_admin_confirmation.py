@@ -158,7 +158,7 @@ class TestQuestion:
 
         for _ in range(2):
             subscribe(UserFactory(), plan=plan, now=NOON)
-            with django_assert_num_queries(18):
+            with django_assert_num_queries(22):
                 staff.post(page_of(plan), form)
 
 

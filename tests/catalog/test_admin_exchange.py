@@ -33,6 +33,11 @@ GOOD = {  # cells of a row that nothing is wrong with
     "default_currency": "EUR",
     "is_active": "no",
     "sort_order": "3",
+    "trial_days": "14",
+    "is_trial_paid": "no",
+    "arrival": "prorated",
+    "setup fee USD": "1",
+    "setup fee EUR": "",
 }
 EVERY_FORMAT = pytest.mark.parametrize("form", [CSV, XLSX])
 
@@ -111,7 +116,8 @@ def messages(page):
 @pytest.mark.django_db
 class TestExport:
     def test_has_a_column_for_each_currency(self, staff):
-        PlanFactory(name="Pro", slug="pro", features=["Ten"], prices={"USD": "29", "JPY": "2900"})
+        prices = {"USD": ("29", "10.50"), "JPY": "2900"}
+        PlanFactory(name="Pro", slug="pro", features=["Ten"], trial_days=14, prices=prices)
         PlanFactory(name="Solo", slug="solo", is_active=False, prices={"USD": "9.50"})
 
         pro, solo = table(export(staff, Plan))
@@ -122,11 +128,16 @@ class TestExport:
             "description": "",
             "billing_period": "monthly",
             "features": '["Ten"]',
+            "trial_days": "14",
+            "is_trial_paid": "no",
+            "arrival": "prorated",
             "default_currency": "USD",
             "is_active": "yes",
             "sort_order": "0",
             "price JPY": "2900",
+            "setup fee JPY": "0",
             "price USD": "29.00",
+            "setup fee USD": "10.50",
         }
         assert (solo["price JPY"], solo["price USD"], solo["is_active"]) == ("", "9.50", "no")
 
@@ -134,6 +145,11 @@ class TestExport:
         AddOnFactory(plans=[PlanFactory(slug="pro"), PlanFactory(slug="lite")])
 
         assert table(export(staff, AddOn))[0]["plans"] == "lite pro"
+
+    def test_has_no_fees_of_bundles(self, staff):
+        TokenBundleFactory()
+
+        assert not [name for name in table(export(staff, TokenBundle))[0] if "fee" in name]
 
     def test_has_the_prices_of_an_xlsx_as_numbers(self, staff):
         PlanFactory(slug="pro")
@@ -220,7 +236,16 @@ class TestRoundTrip:
 
     @EVERY_FORMAT
     def test_makes_the_same_again_where_it_is_gone(self, staff, form):
-        PlanFactory(name="=Pro", slug="pro", features=["@x"], prices={"USD": "29", "JPY": "2900"})
+        prices = {"USD": ("29", "10.50"), "JPY": "2900"}
+        PlanFactory(
+            name="=Pro",
+            slug="pro",
+            features=["@x"],
+            trial_days=14,
+            is_trial_paid=True,
+            arrival="full_price",
+            prices=prices,
+        )
         file = export(staff, Plan, form)
         Plan.objects.all().delete()
 
@@ -228,7 +253,9 @@ class TestRoundTrip:
 
         plan = Plan.objects.get()
         assert (plan.name, plan.slug, plan.features) == ("=Pro", "pro", ["@x"])
+        assert (plan.trial_days, plan.is_trial_paid, plan.arrival) == (14, True, "full_price")
         assert prices_of(plan) == ["2900 JPY", "29.00 USD"]
+        assert str(plan.prices.get(currency="USD").fee) == "10.50"
 
 
 @pytest.mark.django_db
@@ -253,6 +280,28 @@ class TestImport:
         assert "1 new" in text
         assert "$35.00" in text
         assert everything() == before
+
+    def test_of_a_fee_alone_is_another_price_of_the_same_amount(self, staff):
+        plan = PlanFactory(slug="pro", prices={"USD": "29.00"})
+        file = written(["slug", "setup fee USD"], ["pro", "10.50"])
+
+        page = look(staff, Plan, file)
+        say_yes(staff, Plan, page)
+
+        (row,) = page.context["changed_rows"]
+        changes = [(one.column, one.old, one.new) for one in row.changes]
+        assert changes == [("setup fee USD", "$0.00", "$10.50")]
+        old, new = plan.prices.order_by("valid_from")
+        assert (str(old.fee), old.valid_until) == ("0.00", new.valid_from)
+        assert (str(new.money), str(new.fee)) == ("29.00", "10.50")
+
+    def test_of_a_price_alone_keeps_its_fee(self, staff):
+        plan = PlanFactory(slug="pro", prices={"USD": ("29.00", "10.50")})
+
+        bring_in(staff, Plan, written(["slug", "price USD"], ["pro", "35"]))
+
+        new = plan.prices.get(valid_until=None)
+        assert (str(new.money), str(new.fee)) == ("35.00", "10.50")
 
     def test_does_it_once_somebody_says_yes(self, staff):
         plan = PlanFactory(slug="pro", name="Pro", prices={"USD": "29", "EUR": "27"})
@@ -414,6 +463,13 @@ class TestRefusal:
             ("price USD", "1e5", "not a decimal number"),
             ("price USD", "9" * 30, "price USD"),
             ("price USD", "", "3 price: A new one has a price"),
+            ("setup fee USD", "-1", "3 setup fee USD: A setup fee cannot be negative"),
+            ("setup fee USD", "1.001", "USD has 2"),
+            ("setup fee EUR", "1", "3 setup fee EUR: There is no price in this currency"),
+            ("trial_days", "367", "3 trial_days: Ensure this value is less"),
+            ("trial_days", "-1", "3 trial_days: Ensure this value is greater"),
+            ("is_trial_paid", "maybe", "3 is_trial_paid: Write yes or no"),
+            ("arrival", "later", "3 arrival: Select a valid"),
         ],
     )
     def test_says_what_is_wrong_in_which_row_and_imports_none(self, staff, heading, row, message):

@@ -162,6 +162,30 @@ class TestDuplicate:
 
         assert form.initial == {"name": "Pro (copy)", "slug": "pro-2"}
 
+    @pytest.mark.parametrize(
+        ("taken", "of", "proposed"),
+        [
+            (["a", "a-2"], "a-2", "a-3"),
+            (["a", "a-2", "a-3"], "a-2", "a-4"),
+            (["web-2"], "web-2", "web-2-2"),  # a name that ends so, and no copy
+            (["a", "a-02"], "a-02", "a-02-2"),
+            (["addons-plan", "addons-plan-2"], "addons-plan-2", "addons-plan-3"),
+        ],
+    )
+    def test_of_a_copy_has_the_next_number(self, manager, taken, of, proposed):
+        plans = {slug: PlanFactory(slug=slug) for slug in taken}
+
+        form = manager.get(self.address(plans[of])).context["form"]
+
+        assert form.initial["slug"] == proposed
+
+    def test_has_a_heading(self, manager):
+        plan = PlanFactory(name="Pro")
+
+        page = manager.get(self.address(plan)).content.decode()
+
+        assert ">Duplicate “Pro”</h2>" in page
+
     def test_makes_another_one_off_sale(self, manager):
         bound = PlanFactory()
         add_on = AddOnFactory(
@@ -262,7 +286,19 @@ class TestPreview:
             "prices": ["$5.00"],
             "period": "once",
             "features": ["1,500 tokens"],
+            "notes": [],
         }
+
+    @pytest.mark.parametrize(
+        ("columns", "said"),
+        [
+            ({"trial_days": 14}, "14 days to try it, for nothing."),
+            ({"trial_days": 1, "is_trial_paid": True}, "1 day to try it, paid in advance."),
+            ({"prices": {"USD": ("29.00", "10.00")}}, "$10.00 for the setup, once."),
+        ],
+    )
+    def test_says_what_it_costs_at_first(self, manager, columns, said):
+        assert manager.get(self.address(PlanFactory(**columns))).context["card"]["notes"] == [said]
 
     @pytest.mark.parametrize(
         ("state", "said"),

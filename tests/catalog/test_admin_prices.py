@@ -34,6 +34,46 @@ class TestChangePrice:
         assert (str(new.money), new.valid_until) == ("31.00", None)
         assert old.valid_until == new.valid_from
 
+    @pytest.mark.parametrize(("typed", "fee"), [("10.50", "10.50"), ("", "0.00"), ("0", "0.00")])
+    def test_another_fee_is_another_price(self, staff, typed, fee):
+        plan = PlanFactory(prices={"USD": ("29.00", "5.00")})
+        form = filled_in(staff.get(page_of(plan)), prices__0__setup_fee=typed)
+
+        assert save(staff, plan, form).status_code == 302
+
+        old, new = plan.prices.order_by("valid_from")
+        assert (str(old.fee), old.valid_until) == ("5.00", new.valid_from)
+        assert (str(new.money), str(new.fee)) == ("29.00", fee)
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ("-1", "A fee cannot be negative."),
+            ("1.001", "USD has 2."),
+            ("x", "Enter a number."),
+        ],
+    )
+    def test_refuses_a_fee_that_cannot_be(self, staff, typed, said):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        form = filled_in(staff.get(page_of(plan)), prices__0__setup_fee=typed)
+
+        assert said in errors(save(staff, plan, form))
+
+        assert plan.prices.count() == 1
+
+    def test_tells_what_another_fee_means(self, staff):
+        plan = PlanFactory(prices={"USD": "29.00"})
+        form = filled_in(staff.get(page_of(plan)), prices__0__setup_fee="10.50")
+
+        (meaning,) = staff.post(page_of(plan), form).context["meanings"]
+
+        assert meaning.title == "USD: $29.00 → $29.00 + $10.50 for the setup"
+
+    def test_of_a_bundle_has_no_fee(self, staff):
+        page = staff.get(page_of(TokenBundleFactory()))
+
+        assert "prices-0-setup_fee" not in filled_in(page)
+
     def test_leaves_a_price_alone_that_was_not_touched(self, staff):
         plan = PlanFactory(prices={"USD": "29.00", "JPY": "2900"})
         form = filled_in(staff.get(page_of(plan)), name="Pro")

@@ -33,7 +33,9 @@ class TestPlans:
             description="For teams",
             features=["Ten seats", "Support"],
             sort_order=3,
-            prices={"USD": "29.00", "EUR": "27.50"},
+            trial_days=14,
+            arrival="period_end",
+            prices={"USD": ("29.00", "10.00"), "EUR": "27.50"},
         )
 
         response = client.get(self.url, {"currency": "USD"})
@@ -52,10 +54,14 @@ class TestPlans:
                         {"currency": "EUR", "amount": "27.50"},
                         {"currency": "USD", "amount": "29.00"},
                     ],
+                    "setup_fee": "10.00",
                     "display_price": 29.0,
                     "display_currency": "USD",
                     "price_float": 29.0,
                     "billing_period": "monthly",
+                    "trial_days": 14,
+                    "is_trial_paid": False,
+                    "arrival": "period_end",
                     "features": ["Ten seats", "Support"],
                     "is_active": True,
                     "is_recurring": True,
@@ -358,6 +364,7 @@ class TestAddOns:
                     "description": "Faster",
                     "price": "9.00",
                     "currency": "USD",
+                    "setup_fee": "0.00",
                     "prices": [{"currency": "USD", "amount": "9.00"}],
                     "billing_period": "yearly",
                     "config": {"hours": 24},

@@ -214,3 +214,25 @@ class TestAtOnce:
 
         plan.refresh_from_db()
         assert (plan.name, plan.description) == ("Max", "Better")
+
+    def test_an_add_on_that_is_made_waits_for_a_plan_that_is_being_deleted(self):
+        plan = PlanFactory()
+        pk = plan.pk  # of an instance that is deleted it is None
+
+        with pytest.raises(editing.UnknownPlans):
+            overtaken(lambda: make(AddOn, plan_ids=[pk]), by=plan.delete)
+
+        assert not AddOn.objects.exists()
+
+    def test_an_add_on_that_is_edited_waits_for_a_plan_that_is_being_deleted(self):
+        plan, add_on = PlanFactory(), AddOnFactory(name="Old")
+        pk = plan.pk
+
+        with pytest.raises(editing.UnknownPlans):
+            overtaken(
+                lambda: editing.edit(item=add_on, values={"name": "New"}, plan_ids=[pk], now=NOW),
+                by=plan.delete,
+            )
+
+        add_on.refresh_from_db()
+        assert (add_on.name, add_on.plans.count()) == ("Old", 0)

@@ -5,7 +5,7 @@ import pytest
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 
 from catalog.models import Plan, Price
-from catalog.money import Money
+from catalog.money import CurrencyMismatch, Money
 from catalog.services import prices
 from tests.factories import (
     LONG_AGO,
@@ -49,6 +49,45 @@ class TestSetPrice:
         prices.set_price(item=plan, money=usd("31.00"), now=NOW)
 
         assert spans(plan) == [("USD", "29.00", LONG_AGO, NOW), ("USD", "31.00", NOW, None)]
+
+    def test_the_same_amount_with_another_fee_is_another_price(self):
+        plan = PlanFactory(prices={"USD": "29.00"})
+
+        price = prices.set_price(item=plan, money=usd("29"), setup_fee=usd("10"), now=NOW)
+
+        assert (price.fee, str(price)) == (usd("10.00"), "$29.00 + $10.00 for the setup")
+        assert spans(plan) == [("USD", "29.00", LONG_AGO, NOW), ("USD", "29.00", NOW, None)]
+
+    def test_the_same_amount_and_fee_change_nothing(self):
+        plan = PlanFactory(prices={"USD": ("29.00", "10.00")})
+
+        prices.set_price(item=plan, money=usd("29"), setup_fee=usd("10"), now=NOW)
+
+        assert spans(plan) == [("USD", "29.00", LONG_AGO, None)]
+
+    def test_without_a_fee_there_is_none(self):
+        plan = PlanFactory(prices={"USD": ("29.00", "10.00")})
+
+        price = prices.set_price(item=plan, money=usd("29"), now=NOW)
+
+        assert price.fee == usd("0")
+        assert price.valid_from == NOW
+
+    @pytest.mark.parametrize(
+        ("factory", "fee", "refusal"),
+        [
+            (PlanFactory, Money.parse("-1", "USD"), prices.NegativePrice),
+            (PlanFactory, Money.parse("1", "EUR"), CurrencyMismatch),
+            (TokenBundleFactory, Money.parse("1", "USD"), prices.FeeNotForBundle),
+        ],
+    )
+    def test_refuses_a_fee_that_cannot_be(self, factory, fee, refusal):
+        item = factory(prices={"USD": "29.00"})
+
+        with pytest.raises(refusal, match="setup_fee: "):
+            prices.set_price(item=item, money=usd("31"), setup_fee=fee, now=NOW)
+
+        assert spans(item) == [("USD", "29.00", LONG_AGO, None)]
 
     def test_does_nothing_where_the_amount_is_the_same(self):
         plan = PlanFactory(prices={"USD": "29.00"})

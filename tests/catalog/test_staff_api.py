@@ -231,6 +231,77 @@ class TestSold:
             assert staff.get(address).status_code == 200
 
 
+class TestSetupFee:
+    @pytest.mark.parametrize(
+        ("area", "body", "key"), [(PLANS, PLAN, "plan"), (ADDONS, ADDON, "addon")]
+    )
+    def test_comes_with_the_price(self, staff, area, body, key):
+        made = staff.post(area, body | {"setup_fee": "10.50"}).json()[key]
+
+        assert made["setup_fee"] == "10.50"
+
+    def test_stays_where_only_the_price_changes(self, staff):
+        plan = PlanFactory(prices={"USD": ("29.00", "10.50")})
+
+        changed = staff.put(f"{PLANS}/{plan.pk}", {"price": "35.00"}).json()["plan"]
+
+        assert (changed["price"], changed["setup_fee"]) == ("35.00", "10.50")
+
+    def test_of_zero_takes_it_away(self, staff):
+        plan = PlanFactory(prices={"USD": ("29.00", "10.50")})
+
+        changed = staff.put(f"{PLANS}/{plan.pk}", {"price": "29.00", "setup_fee": "0"}).json()
+
+        assert changed["plan"]["setup_fee"] == "0.00"
+        assert plan.prices.count() == 2
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ({"setup_fee": "10"}, "validation_error"),
+            ({"price": "29", "setup_fee": "-1"}, "validation_error"),
+            ({"price": "29", "setup_fee": "x"}, "validation_error"),
+            ({"price": "29", "setup_fee": None}, "validation_error"),
+            ({"price": "29", "setup_fee": "0.001"}, "invalid_amount"),
+        ],
+    )
+    def test_that_cannot_be_is_refused(self, staff, body, code):
+        plan = PlanFactory()
+
+        response = staff.put(f"{PLANS}/{plan.pk}", body)
+
+        assert (response.status_code, response.json()["code"]) == (400, code)
+        assert plan.prices.count() == 1
+
+    def test_is_copied_with_a_plan(self, staff):
+        plan = PlanFactory(trial_days=14, prices={"USD": ("29.00", "10.50")})
+
+        made = staff.post(f"{PLANS}/{plan.pk}/copy").json()["plan"]
+
+        assert (made["setup_fee"], made["trial_days"]) == ("10.50", 14)
+
+
+class TestTrial:
+    def test_is_of_a_plan(self, staff):
+        terms = {"trial_days": 14, "is_trial_paid": True, "arrival": "full_price"}
+
+        made = staff.post(PLANS, PLAN | terms).json()["plan"]
+
+        assert {name: made[name] for name in terms} == terms
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"trial_days": -1}, {"trial_days": 367}, {"trial_days": "x"}, {"arrival": "later"}]
+        + [{"is_trial_paid": "maybe"}],
+    )
+    def test_that_cannot_be_is_refused(self, staff, wrong):
+        response = staff.post(PLANS, PLAN | wrong)
+
+        assert (response.status_code, response.json()["code"]) == (400, "validation_error")
+        assert list(response.json()["fields"]) == list(wrong)
+        assert not Plan.objects.exists()
+
+
 class TestPlans:
     def test_get_a_slug_of_their_name(self, staff):
         slugs = [
@@ -338,12 +409,17 @@ class TestBundles:
         }
         assert all_of_them["total"] == 4
 
-    @pytest.mark.parametrize("amount", [0, -1, "x", 1.5, 2**63, None])
-    def test_have_at_least_one_token(self, staff, amount):
+    @pytest.mark.parametrize("amount", [0, -1, "x", 1.5, 10**12 + 1, 2**63, None])
+    def test_have_from_one_token_to_a_million_millions(self, staff, amount):
         response = staff.post(BUNDLES, BUNDLE | {"token_amount": amount})
 
         assert response.status_code == 400
         assert "token_amount" in response.json()["error"]
+
+    def test_may_have_the_most(self, staff):
+        response = staff.post(BUNDLES, BUNDLE | {"token_amount": 10**12})
+
+        assert response.json()["bundle"]["token_amount"] == 1_000_000_000_000
 
     def test_may_be_free(self, staff):
         made = staff.post(BUNDLES, BUNDLE | {"price": 0}).json()["bundle"]

@@ -10,12 +10,12 @@ from uuid import uuid4
 from django.db import close_old_connections, connection
 from django.db.backends.utils import CursorWrapper
 
-from tests.concurrency import server
+from tests.concurrency import sender, server
 from tests.concurrency.server import Post
 from tests.threads import DEADLINE
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([server.__name__])
+FORKS.set_forkserver_preload([server.__name__, sender.__name__])
 
 
 def kill(post: Post, *, before: int) -> str | None:
@@ -35,6 +35,32 @@ def kill(post: Post, *, before: int) -> str | None:
     step = receiver.recv()
     process.join(DEADLINE)
     assert process.exitcode == (-signal.SIGKILL if step else 0)
+    with connection.cursor() as cursor:
+        _wait_until_gone(cursor, "application_name = %s", name)
+    return step
+
+
+def kill_sender(*, port: int, before: int | None = None) -> str | None:
+    """
+    Send what is due by a process that is killed (SIGKILL) before a step; see ``interrupted``.
+
+    Returns the step, or None where it had fewer.
+
+    :param port: of the mail server
+    :param before: None where somebody else kills it: the process's id is what they get to know
+    """
+    receiver, reporter = FORKS.Pipe(duplex=False)
+    database = connection.settings_dict["NAME"]
+    name = f"to be killed {uuid4()}"
+    process = FORKS.Process(target=sender.send, args=(database, name, port, before, reporter))
+    process.start()
+    reporter.close()
+    process.join(DEADLINE)
+    try:
+        step = receiver.recv()
+    except EOFError:
+        step = None
+    assert process.exitcode == (-signal.SIGKILL if step or before is None else 0)
     with connection.cursor() as cursor:
         _wait_until_gone(cursor, "application_name = %s", name)
     return step

@@ -43,7 +43,7 @@ ACTIVATION = {
     "TokenTransaction": 2,
 }
 FREE_CHECKOUT = CHECKOUT | ACTIVATION | {"Event": 7}
-CAPTURE = ACTIVATION | {"Payment": 1, "Event": 6}
+CAPTURE = ACTIVATION | {"Payment": 1, "Event": 6, "Mail": 1}
 
 
 class Checkouts:
@@ -176,6 +176,11 @@ class TestKilledProcess:
 
 
 class TestLostConnection:
+    @pytest.fixture(autouse=True)
+    def _as_in_production(self, settings):
+        """Nobody's clock is asked for."""
+        settings.BILLING_TEST_CLOCKS = False
+
     def test_is_an_error_that_leaves_all_or_nothing_and_a_repeat_does_the_rest(self, requests):
         steps = []
         for number in count(1):

@@ -89,12 +89,17 @@ class TestProduction:
         )
 
         assert found == {
-            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_BACKEND": "config.smtp.EmailBackend",
             "EMAIL_HOST": "mail.example.com",
             "EMAIL_PORT": 587,
             "EMAIL_USE_TLS": True,
             "EMAIL_TIMEOUT": 10,
         }
+
+    def test_sends_mail_as_it_is_told(self, settings_of):
+        found = settings_of("production", "EMAIL_BACKEND", **PRODUCTION, EMAIL_URL="consolemail://")
+
+        assert found == {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
 
     def test_trusts_forms_of_its_own_hosts_only(self, settings_of):
         environment = {**PRODUCTION, "ALLOWED_HOSTS": "billing.example.com, .example.org"}

@@ -16,7 +16,7 @@ from rich.table import Table
 from accounts.models import User
 from billing.demo import catalogue, people, story
 from billing.demo.steps import Stage
-from billing.models import Event
+from billing.models import Event, Invoice
 from billing.services import events
 
 LOADED = "demo.loaded"
@@ -70,9 +70,8 @@ class Command(BaseCommand):
                 step.play(stage)
         with transaction.atomic():
             events.record(Event(name=LOADED, user=admin, payload={"steps": len(steps)}))
-        self.console.print(
-            f"Loaded {len(stage.users)} customers and {len(stage.invoices)} invoices."
-        )
+        invoices = Invoice.objects.filter(user__in=stage.users.values()).count()
+        self.console.print(f"Loaded {len(stage.users)} customers and {invoices} invoices.")
 
     def _print_logins(self) -> None:
         table = Table(title=f"Demo logins: the password of all is “{people.PASSWORD}”")

@@ -2,8 +2,9 @@
 Recurring revenue: MRR, its movement, the plans it comes from, and the customers who bring it.
 
 All of it is read from the periods in which subscriptions and add-ons ran: from ``started_at`` to
-the earlier of ``cancelled_at`` and ``expires_at``. Sums are exact, in twelfths of the price; they
-are rounded where they become money, once.
+the earlier of ``cancelled_at`` and ``expires_at``, or on where they are live; and from what they
+were in them, by the changes that took effect. Sums are exact, in twelfths of the price; they are
+rounded where they become money, once.
 """
 
 from __future__ import annotations
@@ -22,33 +23,67 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
-from billing.models.subscription import SubscriptionStatus
+from billing.models.subscription import LIVE
 from billing.services.analytics.spans import Part
 from catalog.money import Money
 
-# What runs, and from when to when. A month has a twelfth of the year's price, a third of the
-# quarter's, 52 twelfths of the week's: counted in twelfths, all of them are whole.
+# What runs, and from when to when; then what it was held at, from when to when. What is live goes
+# on: the end of its period is where it is renewed. A trial that is not paid for is worth nothing
+# yet. Before each change stands what it was before; one that nobody asked for is a change too.
+# A month has a twelfth of the year's price, a third of the quarter's, 52 twelfths of the week's:
+# counted in twelfths, all of them are whole.
 _PERIODS = """
-    WITH period AS (
-        SELECT user_id, plan_id, currency, amount * CASE billing_period
-                   WHEN 'weekly' THEN 52 WHEN 'monthly' THEN 12 WHEN 'quarterly' THEN 4
-                   WHEN 'yearly' THEN 1 ELSE 0 END AS twelfths,
-               started_at,
-               CASE WHEN status = 'paused' THEN 'infinity'
-                    ELSE COALESCE(LEAST(cancelled_at, expires_at), 'infinity') END AS ended_at
+    WITH own AS (
+        SELECT *, CASE WHEN is_trial_paid THEN started_at
+                       ELSE GREATEST(started_at, trial_ends_at) END AS paid_from
           FROM billing_subscription
          WHERE started_at IS NOT NULL
+    ),
+    run AS (
+        SELECT id, user_id, plan_id, currency, amount * quantity AS amount, billing_period,
+               started_at, paid_from,
+               CASE WHEN status IN ('trialing', 'active', 'paused') THEN 'infinity'
+                    ELSE COALESCE(LEAST(cancelled_at, expires_at), 'infinity') END AS ended_at
+          FROM own
         UNION ALL
-        SELECT add_on.user_id, NULL, add_on.currency, add_on.amount * CASE add_on.billing_period
-                   WHEN 'weekly' THEN 52 WHEN 'monthly' THEN 12 WHEN 'quarterly' THEN 4
-                   WHEN 'yearly' THEN 1 ELSE 0 END,
-               add_on.started_at,
-               CASE WHEN add_on.status = 'paused' THEN 'infinity'
-                    ELSE COALESCE(LEAST(add_on.cancelled_at, add_on.expires_at,
-                                        subscription.cancelled_at), 'infinity') END
-          FROM billing_addonsubscription add_on
-          JOIN billing_subscription subscription ON subscription.id = add_on.subscription_id
+        SELECT add_on.id, add_on.user_id, NULL, add_on.currency, add_on.amount * add_on.quantity,
+               add_on.billing_period, add_on.started_at, GREATEST(add_on.started_at, own.paid_from),
+               CASE WHEN add_on.status IN ('trialing', 'active', 'paused')
+                    THEN COALESCE(own.cancelled_at, 'infinity')
+                    ELSE COALESCE(LEAST(add_on.cancelled_at, add_on.expires_at, own.cancelled_at),
+                                  'infinity') END
+          FROM billing_addonsubscription add_on JOIN own ON own.id = add_on.subscription_id
          WHERE add_on.started_at IS NOT NULL
+    ),
+    applied AS (
+        SELECT COALESCE(add_on_subscription_id, subscription_id) AS run_id, applied_at,
+               was_plan_id, was_amount, was_period,
+               lag(applied_at) OVER earlier AS began_at,
+               lead(applied_at) OVER earlier IS NULL AS is_last
+          FROM billing_subscriptionchange
+         WHERE status = 'applied'
+        WINDOW earlier AS (PARTITION BY COALESCE(add_on_subscription_id, subscription_id)
+                           ORDER BY applied_at, id)
+    ),
+    held AS (
+        SELECT run.user_id, run.plan_id, run.currency, run.amount, run.billing_period,
+               GREATEST(run.paid_from, applied.applied_at) AS started_at, run.ended_at
+          FROM run LEFT JOIN applied ON applied.run_id = run.id AND applied.is_last
+        UNION ALL
+        SELECT run.user_id, was_plan_id, run.currency, was_amount, was_period,
+               GREATEST(run.paid_from, applied.began_at), LEAST(run.ended_at, applied.applied_at)
+          FROM run JOIN applied ON applied.run_id = run.id
+        UNION ALL
+        SELECT user_id, plan_id, currency, 0, billing_period, started_at, LEAST(ended_at, paid_from)
+          FROM run
+    ),
+    share (billing_period, twelfths) AS (
+        VALUES ('weekly', 52), ('monthly', 12), ('quarterly', 4), ('yearly', 1), ('one_time', 0)
+    ),
+    period AS (
+        SELECT user_id, plan_id, currency, amount * twelfths AS twelfths, started_at, ended_at
+          FROM held JOIN share USING (billing_period)
+         WHERE started_at < ended_at
     ),
 """
 # A point is in a period when started_at <= point < ended_at. width_bucket counts the points up to
@@ -248,16 +283,12 @@ def subscription_runs(*, at: datetime) -> Q:
     not_over = (Q(cancelled_at=None) | Q(cancelled_at__gt=at)) & (
         Q(expires_at=None) | Q(expires_at__gt=at)
     )
-    return Q(started_at__lte=at) & (Q(status=SubscriptionStatus.PAUSED) | not_over)
+    return Q(started_at__lte=at) & (Q(status__in=LIVE) | not_over)
 
 
 def add_on_runs(*, at: datetime) -> Q:
     """The same of add-ons, which count no longer than their subscription."""
-    with_subscription = (
-        Q(status=SubscriptionStatus.PAUSED)
-        | Q(subscription__cancelled_at=None)
-        | Q(subscription__cancelled_at__gt=at)
-    )
+    with_subscription = Q(subscription__cancelled_at=None) | Q(subscription__cancelled_at__gt=at)
     return subscription_runs(at=at) & with_subscription
 
 

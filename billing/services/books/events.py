@@ -21,10 +21,10 @@ def _told(name: str, what: str, event: str, table: str, *, condition: str, count
 CHECKS = (
     _told(
         "event_of_checkout",
-        "Every invoice has one event checkout.completed",
+        "Every invoice of a checkout has one event checkout.completed",
         "checkout.completed",
         "billing_invoice",
-        condition="TRUE",
+        condition="reason = 'checkout'",
         count="= 1",
     ),
     _told(
@@ -45,7 +45,8 @@ CHECKS = (
     ),
     Check(
         "event_of_cancelled_invoice",
-        "A cancelled invoice has one event invoice.voided, or was given up with its subscription",
+        "A cancelled invoice was voided, withdrawn or not paid in time, by one event, or given up"
+        " with its subscription",
         """
         SELECT invoice.id,
                CASE WHEN told.count IS NOT NULL THEN told.count = 1
@@ -55,7 +56,8 @@ CHECKS = (
           LEFT JOIN billing_subscription subscription
                  ON subscription.id = invoice.subscription_id
           LEFT JOIN (SELECT subject_id, count(*) FROM billing_event
-                      WHERE name = 'invoice.voided' GROUP BY subject_id) told
+                      WHERE name IN ('invoice.voided', 'invoice.withdrawn', 'invoice.expired')
+                      GROUP BY subject_id) told
                  ON told.subject_id = invoice.id
          WHERE invoice.status = 'cancelled'
         """,

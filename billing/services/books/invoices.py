@@ -106,26 +106,81 @@ LINES = (
     ),
     Check(
         "line_pays_for_item",
-        "A line pays for an item of its type, customer, invoice, amount and currency",
+        "A line pays for an item of its type, customer, invoice and currency",
+        # A renewal and a change are of a subscription and add-ons that another invoice began.
         """
         SELECT line.id,
                item.user_id = invoice.user_id
-               AND item.amount = line.amount
                AND item.currency = invoice.currency
                AND CASE WHEN line.type = 'subscription' THEN item.id = invoice.subscription_id
+                        WHEN invoice.reason <> 'checkout'
+                        THEN item.subscription_id = invoice.subscription_id
                         ELSE item.invoice_id = line.invoice_id END AS holds
           FROM billing_invoicelineitem line
           LEFT JOIN billing_invoice invoice ON invoice.id = line.invoice_id
-          LEFT JOIN (SELECT 'subscription' AS type, id, user_id, NULL AS invoice_id,
-                            amount, currency
+          LEFT JOIN (SELECT 'subscription' AS type, id, user_id, NULL::uuid AS invoice_id,
+                            NULL::uuid AS subscription_id, currency
                        FROM billing_subscription
                       UNION ALL
-                     SELECT 'token_bundle', id, user_id, invoice_id, amount, currency
+                     SELECT 'token_bundle', id, user_id, invoice_id, NULL, currency
                        FROM billing_tokenbundlepurchase
                       UNION ALL
-                     SELECT 'add_on', id, user_id, invoice_id, amount, currency
+                     SELECT 'add_on', id, user_id, invoice_id, subscription_id, currency
                        FROM billing_addonsubscription) item
                  ON item.type = line.type AND item.id = line.item_id
+         WHERE line.type IN ('subscription', 'token_bundle', 'add_on')
+        """,
+    ),
+    Check(
+        "line_of_checkout_has_its_price",
+        "A line of a checkout is at a price of what was sold, or free in a trial",
+        # What a subscription is may change later: the invoice names the plan that was sold.
+        """
+        SELECT line.id,
+               EXISTS (SELECT FROM catalog_price price
+                        WHERE price.currency = invoice.currency AND price.amount = line.unit_price
+                          AND CASE line.type
+                                   WHEN 'subscription' THEN price.plan_id = invoice.plan_id
+                                   WHEN 'add_on' THEN price.add_on_id = add_on.add_on_id
+                                   ELSE price.bundle_id = purchase.bundle_id
+                                        AND price.amount = purchase.amount END)
+               OR line.unit_price = 0 AND own.trial_days > 0 AND NOT own.is_trial_paid AS holds
+          FROM billing_invoicelineitem line
+          JOIN billing_invoice invoice ON invoice.id = line.invoice_id
+          LEFT JOIN billing_subscription own
+                 ON own.id = invoice.subscription_id AND line.type <> 'token_bundle'
+          LEFT JOIN billing_addonsubscription add_on
+                 ON add_on.id = line.item_id AND line.type = 'add_on'
+          LEFT JOIN billing_tokenbundlepurchase purchase
+                 ON purchase.id = line.item_id AND line.type = 'token_bundle'
+         WHERE invoice.reason = 'checkout'
+           AND line.type IN ('subscription', 'token_bundle', 'add_on')
+           AND COALESCE(add_on.id, purchase.id, own.id) = line.item_id
+        """,
+    ),
+    Check(
+        "line_of_fee_is_of_item",
+        "A setup fee is of something on its own invoice",
+        """
+        SELECT fee.id, line.id IS NOT NULL AND fee.amount > 0 AS holds
+          FROM billing_invoicelineitem fee
+          LEFT JOIN billing_invoicelineitem line
+                 ON line.invoice_id = fee.invoice_id AND line.item_id = fee.item_id
+                    AND line.type IN ('subscription', 'add_on')
+         WHERE fee.type = 'setup_fee'
+        """,
+    ),
+    Check(
+        "line_of_credit_was_used",
+        "A credit on an invoice is what was taken from the customer's credit account for it",
+        """
+        SELECT line.id,
+               line.amount < 0 AND line.item_id = line.invoice_id
+               AND entry.amount = line.amount AS holds
+          FROM billing_invoicelineitem line
+          LEFT JOIN billing_creditentry entry
+                 ON entry.reference = line.invoice_id AND entry.type = 'used'
+         WHERE line.type = 'credit'
         """,
     ),
 )

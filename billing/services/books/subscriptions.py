@@ -24,7 +24,8 @@ AGREEMENT = (
           FROM billing_subscription subscription
           JOIN billing_invoicelineitem line
             ON line.type = 'subscription' AND line.item_id = subscription.id
-          JOIN billing_invoice invoice ON invoice.id = line.invoice_id
+          JOIN billing_invoice invoice
+            ON invoice.id = line.invoice_id AND invoice.reason = 'checkout'
         """,
     ),
     Check(
@@ -154,12 +155,14 @@ STATE = (
 SOLD = (
     Check(
         "subscription_has_line",
-        "A subscription is one line of an invoice",
+        "A subscription is one line of a checkout's invoice",
         """
         SELECT subscription.id, lines.count = 1 AS holds
           FROM billing_subscription subscription
-          LEFT JOIN (SELECT item_id, count(*) FROM billing_invoicelineitem
-                      WHERE type = 'subscription' GROUP BY item_id) lines
+          LEFT JOIN (SELECT line.item_id, count(*) FROM billing_invoicelineitem line
+                       JOIN billing_invoice invoice
+                         ON invoice.id = line.invoice_id AND invoice.reason = 'checkout'
+                      WHERE line.type = 'subscription' GROUP BY line.item_id) lines
                  ON lines.item_id = subscription.id
         """,
     ),
@@ -176,12 +179,14 @@ SOLD = (
     ),
     Check(
         "add_on_has_line",
-        "An add-on is one line of an invoice",
+        "An add-on is one line of a checkout's invoice",
         """
         SELECT add_on.id, lines.count = 1 AS holds
           FROM billing_addonsubscription add_on
-          LEFT JOIN (SELECT item_id, count(*) FROM billing_invoicelineitem
-                      WHERE type = 'add_on' GROUP BY item_id) lines
+          LEFT JOIN (SELECT line.item_id, count(*) FROM billing_invoicelineitem line
+                       JOIN billing_invoice invoice
+                         ON invoice.id = line.invoice_id AND invoice.reason = 'checkout'
+                      WHERE line.type = 'add_on' GROUP BY line.item_id) lines
                  ON lines.item_id = add_on.id
         """,
     ),

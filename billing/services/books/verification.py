@@ -9,7 +9,18 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from billing.services.books import catalogue, events, invoices, payments, subscriptions, tokens
+from billing.services.books import (
+    catalogue,
+    changes,
+    coupons,
+    credit,
+    events,
+    invoices,
+    payments,
+    periods,
+    subscriptions,
+    tokens,
+)
 from billing.services.books.check import Check, Result
 from catalog.money import known_currencies, places
 
@@ -19,6 +30,10 @@ CHECKS: tuple[Check, ...] = (
     *payments.CHECKS,
     *subscriptions.CHECKS,
     *tokens.CHECKS,
+    *periods.CHECKS,
+    *changes.CHECKS,
+    *credit.CHECKS,
+    *coupons.CHECKS,
     *events.CHECKS,
 )
 # Called before each check and once at the end: how many are done, of how many, and the next one.

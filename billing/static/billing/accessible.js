@@ -65,6 +65,10 @@
 
     document.querySelectorAll(CLICKED).forEach(makeButton);
     document.querySelectorAll("a[href], button").forEach(name);
+    document.querySelectorAll("#result_list [data-label]").forEach((cell) => {
+        const label = cell.dataset.label;
+        cell.dataset.label = label.charAt(0).toUpperCase() + label.slice(1);
+    });
     document.querySelectorAll("td input, td select, td textarea").forEach((field) => {
         const column = field.closest("td[data-label]")?.dataset.label;
         if (column && !isNamed(field) && field.labels?.length === 0) {

@@ -1,4 +1,7 @@
-"""What a customer chose, as it is for sale at this moment: one statement for any number."""
+"""
+What a customer chose, as it is for sale to them at this moment: one statement for any number of
+items, with what else a checkout has to know of the customer.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from catalog.models import BillingPeriod
 from catalog.money import Money
 from config.prepared import Prepared
 
 Kind = Literal["plan", "token_bundle", "add_on"]
 
 # By hand because it is on the checkout's path: through the ORM these are three queries with their
-# prices, and a fourth for the plans that an add-on is bound to.
+# prices, a fourth for the plans that an add-on is bound to, and two about the customer.
 _PRICE = """
     LEFT JOIN catalog_price price
            ON price.{column} = item.id AND price.currency = chosen.currency
@@ -34,21 +38,36 @@ _OFFERS = Prepared(
             (SELECT default_currency FROM catalog_plan WHERE id = %(plan)s::uuid),
             %(default_currency)s
         ) AS currency
+    ), customer AS (
+        SELECT (SELECT balance FROM billing_creditaccount account
+                 WHERE account.user_id = %(user)s::uuid AND account.currency = chosen.currency
+               ) AS credit,
+               EXISTS(SELECT FROM billing_subscription
+                       WHERE user_id = %(user)s::uuid
+                         AND COALESCE(trial_plan_id, plan_id) = %(plan)s::uuid
+                         AND trial_ends_at IS NOT NULL) AS had_trial
+          FROM chosen
     )
     SELECT 'plan', item.id, item.name, item.slug, item.is_active, item.billing_period,
-           NULL::bigint, NULL::uuid[], price.id, price.amount, chosen.currency
-      FROM catalog_plan item CROSS JOIN chosen {_PRICE.format(column="plan_id")}
+           0::bigint, '{{}}'::uuid[], price.id, price.amount, price.setup_fee,
+           CASE WHEN customer.had_trial THEN 0 ELSE item.trial_days END, item.is_trial_paid,
+           chosen.currency, customer.credit
+      FROM catalog_plan item
+           CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="plan_id")}
      WHERE item.id = %(plan)s::uuid
     UNION ALL
     SELECT 'token_bundle', item.id, item.name, '', item.is_active, 'one_time',
-           item.token_amount, NULL, price.id, price.amount, chosen.currency
-      FROM catalog_tokenbundle item CROSS JOIN chosen {_PRICE.format(column="bundle_id")}
+           item.token_amount, '{{}}', price.id, price.amount, 0, 0, FALSE,
+           chosen.currency, customer.credit
+      FROM catalog_tokenbundle item
+           CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="bundle_id")}
      WHERE item.id = ANY(%(bundles)s::uuid[])
     UNION ALL
     SELECT 'add_on', item.id, item.name, item.slug, item.is_active, item.billing_period,
-           NULL, ARRAY(SELECT plan_id FROM catalog_addon_plans WHERE addon_id = item.id),
-           price.id, price.amount, chosen.currency
-      FROM catalog_addon item CROSS JOIN chosen {_PRICE.format(column="add_on_id")}
+           0, ARRAY(SELECT plan_id FROM catalog_addon_plans WHERE addon_id = item.id),
+           price.id, price.amount, price.setup_fee, 0, FALSE, chosen.currency, customer.credit
+      FROM catalog_addon item
+           CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="add_on_id")}
      WHERE item.id = ANY(%(add_ons)s::uuid[])
 """,  # noqa: S608 - the only thing that is put in is the name of a column, above
     plan="uuid",
@@ -56,6 +75,7 @@ _OFFERS = Prepared(
     add_ons="uuid[]",
     currency="text",
     default_currency="text",
+    user="uuid",
     now="timestamptz",
 )
 
@@ -67,6 +87,7 @@ class Offer:
 
     ``amount`` and ``price_id`` are None where the item has no price in ``currency``;
     ``plan_ids`` are the plans that an add-on is bound to, none for one sold with any.
+    ``trial_days`` of a plan are what this customer may still have of them.
     """
 
     kind: Kind
@@ -76,10 +97,17 @@ class Offer:
     is_active: bool
     billing_period: str
     token_amount: int
-    plan_ids: frozenset[UUID]
+    plan_ids: Sequence[UUID]
     price_id: UUID | None
     amount: Decimal | None
+    setup_fee: Decimal | None
+    trial_days: int
+    is_trial_paid: bool
     currency: str
+
+    @property
+    def is_recurring(self) -> bool:
+        return self.billing_period != BillingPeriod.ONE_TIME
 
     @property
     def price(self) -> Money:
@@ -90,18 +118,24 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The offers found, by id; what is not here does not exist."""
+    """
+    The offers found, by id; what is not here does not exist.
+
+    :param has_credit: whether the owner owes the customer something, in the currency of the offers
+    """
 
     plans: dict[UUID, Offer]
     bundles: dict[UUID, Offer]
     add_ons: dict[UUID, Offer]
+    has_credit: bool
 
 
 def read(
     *,
+    user_id: UUID,
     plan_id: UUID | None,
-    bundle_ids: Sequence[UUID],
-    add_on_ids: Sequence[UUID],
+    bundle_ids: Sequence[UUID] = (),
+    add_on_ids: Sequence[UUID] = (),
     currency: str | None,
     now: datetime,
 ) -> Offers:
@@ -119,27 +153,14 @@ def read(
             add_ons=list(add_on_ids),
             currency=currency,
             default_currency=settings.BILLING_DEFAULT_CURRENCY,
+            user=user_id,
             now=now,
         )
-        offers = [_offer(row) for row in cursor.fetchall()]
+        found = cursor.fetchall()
     by_kind: dict[Kind, dict[UUID, Offer]] = {"plan": {}, "token_bundle": {}, "add_on": {}}
-    for offer in offers:
+    has_credit = False
+    for *columns, credit in found:
+        offer = Offer(*columns)
         by_kind[offer.kind][offer.id] = offer
-    return Offers(by_kind["plan"], by_kind["token_bundle"], by_kind["add_on"])
-
-
-def _offer(row: tuple) -> Offer:
-    kind, pk, name, slug, is_active, period, tokens, plan_ids, price_id, amount, currency = row
-    return Offer(
-        kind=kind,
-        id=pk,
-        name=name,
-        slug=slug,
-        is_active=is_active,
-        billing_period=period,
-        token_amount=tokens or 0,
-        plan_ids=frozenset(plan_ids or ()),
-        price_id=price_id,
-        amount=amount,
-        currency=currency,
-    )
+        has_credit = bool(credit)
+    return Offers(by_kind["plan"], by_kind["token_bundle"], by_kind["add_on"], has_credit)
