@@ -137,6 +137,7 @@ def test_every_invoice_is_what_the_event_log_makes_of_it():
             stateful_step_count=20,
             deadline=timedelta(minutes=5),
             suppress_health_check=list(HealthCheck),
+            derandomize=True,
             print_blob=True,
         ),
     )
