@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -139,3 +140,9 @@ def books_are_clean(transactional_db) -> Iterator[None]:
     """After the test, every rule over the whole database holds."""
     yield
     call_command("verify_books")
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with this signal ignored, and so its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

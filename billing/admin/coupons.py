@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -18,12 +19,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from billing.admin.columns import NOTHING, customer_link, moment, money, status_label
 from billing.admin.history_page import HistoryPage
 from billing.admin.read_only import ReadOnlyAdmin
 from billing.models import Coupon, CouponAmount, CouponRedemption
 from catalog.admin.fields import currency_field
+from catalog.admin.prices import MomentInput
+from catalog.models import Plan
 from catalog.money import Money
 from config.errors import DomainError
 
@@ -33,6 +37,18 @@ AGREED = ("code", "kind", "percent", "duration", "periods")
 
 class CouponForm(forms.ModelForm):
     """Asks for what belongs together, in the words of the form."""
+
+    valid_until = forms.DateTimeField(
+        required=False,
+        widget=MomentInput,
+        help_text=f"The last moment to redeem it; empty: none. Time zone: {settings.TIME_ZONE}.",
+    )
+    plans = forms.ModelMultipleChoiceField(
+        Plan.objects.order_by("sort_order", "name"),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="For these only; for any if empty.",
+    )
 
     def clean_code(self) -> str:
         code = self.cleaned_data["code"]
@@ -135,7 +151,6 @@ class CouponAdmin(HistoryPage, ModelAdmin):
     list_filter = ("is_active", "kind", "duration")
     search_fields = ("code", "name")
     search_help_text = "Code or name"
-    filter_horizontal = ("plans",)
     ordering = ("-id",)
     readonly_fields = ("shown_redemptions",)
     fieldsets = (

@@ -18,6 +18,7 @@ from billing.admin.bulk import Bulk, BulkForm, Bulks
 from billing.admin.columns import (
     NOTHING,
     CurrencyFilter,
+    day,
     invoice_link,
     moment,
     money,
@@ -191,8 +192,7 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
         "shown_status",
         "standing",
         "in_use",
-        "shown_price",
-        "quantity",
+        "price_of_all",
         "billing_period",
         "started_at",
         "expires_at",
@@ -227,6 +227,11 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
             return False
         return super().may_take(request, step, row)
 
+    @admin.display(description="price")
+    def price_of_all(self, subscription: Subscription) -> str:
+        seats = f"{subscription.quantity:,} × " if subscription.quantity > 1 else ""
+        return f"{seats}{self.shown_price(subscription)}"
+
     @admin.display(description="standing")
     def standing(self, subscription: Subscription) -> SafeString | str:
         """What somebody has to know beside its status; nothing where all goes by itself."""
@@ -234,8 +239,8 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
             return _label("Parked", subscription.parked_reason)
         if subscription.past_due_since:
             until = subscription.grace_until
-            ends = f", access until {moment(until)}" if until else ""
-            return _label("Past due", f"since {moment(subscription.past_due_since)}{ends}")
+            ends = f", access until {day(until)}" if until else ""
+            return _label("Past due", f"since {day(subscription.past_due_since)}{ends}")
         if subscription.pending_plan_id or subscription.pending_quantity:
             return f"Becomes {self.next_plan(subscription)}"
         return NOTHING
@@ -265,9 +270,9 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
         return f"{redemption.coupon.code}: {redemption.name}, {periods_left(redemption)}"
 
 
-def _label(word: str, more: str) -> SafeString:
-    label = display_for_label((word, word), NOTHING, {word: "danger"})
-    return format_html('{}<div class="quiet">{}</div>', label, more)
+def _label(what: str, more: str) -> SafeString:
+    label = display_for_label((what, what), NOTHING, {what: "danger"})
+    return format_html('{}<div class="quiet standing">{}</div>', label, more)
 
 
 @admin.register(AddOnSubscription)

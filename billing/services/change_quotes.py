@@ -198,10 +198,18 @@ def net_value(*, subscription: Subscription, item: Item, target: Target) -> Mone
     """What a whole period of it costs, less the coupon that lessens the current one."""
     if item.period_value >= terms.price_of(item).amount:
         return target.price
-    redemption = coupons.that_lessened(item_id=item.pk, user_id=item.user_id)
+    items = _items_of(subscription)
+    lessened = coupons.last_lessened(item_ids=[each.pk for each in items], user_id=item.user_id)
+    invoice = lessened.get(item.pk)
+    redemption = coupons.on_invoice(invoice=invoice) if invoice else None
     if redemption is None:
         return target.price
-    together = _lessened_together(subscription, item)
+    together = [
+        each
+        for each in items
+        if each.pk == item.pk
+        or (_is_lessened_with(each, item) and lessened.get(each.pk) == invoice)
+    ]
     amounts = [target.price if each.pk == item.pk else terms.price_of(each) for each in together]
     off = coupons.discounts(redemption=redemption, amounts=amounts)
     return target.price - off[[each.pk for each in together].index(item.pk)]
@@ -238,19 +246,15 @@ def _quote(
     )
 
 
-def _lessened_together(subscription: Subscription, item: Item) -> list[Item]:
-    """It, and what was lessened on the same invoice: a coupon is spread over all of them."""
+def _items_of(subscription: Subscription) -> list[Item]:
     add_ons = AddOnSubscription.objects.filter(subscription=subscription, status__in=CHANGEABLE)
-    found: list[Item] = [subscription, *add_ons.order_by("created_at", "pk")]
-    return [
-        each
-        for each in found
-        if each.pk == item.pk
-        or (
-            each.period_start == item.period_start
-            and each.period_value < terms.price_of(each).amount
-        )
-    ]
+    return [subscription, *add_ons.order_by("created_at", "pk")]
+
+
+def _is_lessened_with(other: Item, item: Item) -> bool:
+    """Whether a coupon that lessens its current period may be spread over the other one too."""
+    is_lessened = other.period_value < terms.price_of(other).amount
+    return is_lessened and other.period_start == item.period_start
 
 
 def _of_plan(subscription: Subscription, plan: Plan, quantity: int, now: datetime) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -97,9 +98,7 @@ def request(
         return Requested(locked, None, asked)
     _withdraw_what_waits(locked, now)
     change = _change(locked, add_on, target, asked, now)
-    if asked.charge.amount:
-        change.invoice_id = uuid7()
-    events.record(_requested(change, asked, author, now))
+    events.record(_requested(change, target, asked, author, now))
     if asked.charge.amount:
         invoice = _issue(locked, add_on or locked, change, target, asked, now)
     else:
@@ -244,6 +243,10 @@ def _wish(
         "quantity": target.quantity,
         "amount": str(target.price),
         "currency": target.currency,
+        "plan_id": _text(target.plan_id),
+        "price": str(Money(target.amount, target.currency)),
+        "billing_period": target.billing_period,
+        "asked": {"plan": of_plan, "quantity": quantity},
     }
     events.record(_event("subscription.change_scheduled", subscription, author, now, payload))
 
@@ -274,6 +277,7 @@ def _change(
         charge=asked.charge.amount,
         begins_new_period=asked.begins_new_period,
         period_start=item.period_start,
+        invoice_id=uuid7() if asked.charge.amount else None,
         created_at=now,
     )
 
@@ -287,11 +291,9 @@ def _issue(
     now: datetime,
 ) -> Invoice:
     """To be paid before the period ends that it was reckoned in; what comes to zero is at once."""
-    pk = change.invoice_id
-    assert pk  # noqa: S101 - something is charged
     latest = now + timedelta(hours=settings.BILLING_CHANGE_HOURS)
     invoice = issuing.issue(
-        pk=pk,
+        pk=change.invoice_id,
         subscription=subscription,
         reason=Invoice.Reason.CHANGE,
         plan_id=target.plan_id,
@@ -313,7 +315,11 @@ def _as_charged(asked: Quote, invoice: Invoice | None) -> Quote:
 
 
 def _requested(
-    change: SubscriptionChange, asked: Quote, author: Author | None, now: datetime
+    change: SubscriptionChange,
+    target: Target,
+    asked: Quote,
+    author: Author | None,
+    now: datetime,
 ) -> Event:
     payload: dict[str, object] = {
         "change_id": str(change.pk),
@@ -322,12 +328,18 @@ def _requested(
         "credit": str(asked.credit),
         "charge": str(asked.charge),
         "currency": change.currency,
+        "plan_id": _text(change.plan_id),
+        "add_on_id": _text(change.add_on_subscription_id),
+        "price": str(Money(target.amount, target.currency)),
+        "billing_period": target.billing_period,
+        "arrival": target.arrival,
+        "invoice_id": _text(change.invoice_id),
     }
-    if change.invoice_id:
-        payload["invoice_id"] = str(change.invoice_id)
-    if change.add_on_subscription_id:
-        payload["add_on_subscription_id"] = str(change.add_on_subscription_id)
     return _event("subscription.change_requested", change.subscription, author, now, payload)
+
+
+def _text(pk: UUID | None) -> str | None:
+    return str(pk) if pk else None
 
 
 def _event(

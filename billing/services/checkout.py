@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -61,6 +62,8 @@ class Checkout:
     add_ons: list[AddOnSubscription] = field(default_factory=list)
     lines: list[InvoiceLineItem] = field(default_factory=list)
     redemption: CouponRedemption | None = None
+    # As it was redeemed: the lines of the checkout itself use a period of it.
+    coupon_terms: dict[str, Any] = field(default_factory=dict)
 
     @property
     def items(self) -> list[Model]:
@@ -138,7 +141,7 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     if order.coupon_code is not None:
         _redeem(checkout, order.coupon_code, user, now)
     _add_lines(checkout, chosen, now)
-    happened = _events(checkout, order, now)
+    happened = _events(checkout, chosen, order, now)
     redeemed = [checkout.redemption] if checkout.redemption else []
     rows.insert(*checkout.items, *checkout.lines, *redeemed, *happened)
     events.announce(*happened)
@@ -230,6 +233,7 @@ def _redeem(checkout: Checkout, code: str, user: User, now: datetime) -> None:
         invoice=checkout.invoice,
         now=now,
     )
+    checkout.coupon_terms = coupons.terms_of(checkout.redemption)
 
 
 def _add_lines(checkout: Checkout, chosen: Selection, now: datetime) -> None:
@@ -274,7 +278,7 @@ def _reload(checkout: Checkout) -> None:
         )
 
 
-def _events(checkout: Checkout, order: Order, now: datetime) -> list[Event]:
+def _events(checkout: Checkout, chosen: Selection, order: Order, now: datetime) -> list[Event]:
     invoice = checkout.invoice
     requested = Event(
         name="checkout.requested",
@@ -286,10 +290,39 @@ def _events(checkout: Checkout, order: Order, now: datetime) -> list[Event]:
         name="checkout.completed",
         user_id=invoice.user_id,
         subject_id=invoice.id,
-        payload={"total_amount": str(invoice.total), "currency": invoice.currency},
+        payload={
+            "total_amount": str(invoice.total),
+            "currency": invoice.currency,
+            **_terms(checkout, chosen),
+        },
         created_at=now,
     )
     return [requested, completed]
+
+
+def _terms(checkout: Checkout, chosen: Selection) -> dict[str, Any]:
+    """What was agreed on, so that every amount that follows can be reckoned from the events."""
+    subscription_id = checkout.invoice.subscription_id
+    told: dict[str, Any] = {
+        "subscription_id": str(subscription_id) if subscription_id else None,
+        "items": [
+            {
+                "id": str(item.pk),
+                "kind": offer.kind,
+                "of": str(offer.id),
+                "price": str(offer.price),
+                "quantity": chosen.quantity_of(offer),
+                "setup_fee": str(Money(offer.setup_fee or Decimal(0), offer.currency)),
+                "billing_period": offer.billing_period,
+            }
+            for offer, item in zip(chosen.offers, checkout.items, strict=True)
+        ],
+    }
+    if chosen.trial:
+        told["trial"] = {"days": chosen.trial.days, "is_paid": chosen.trial.is_paid}
+    if checkout.coupon_terms:
+        told["coupon"] = checkout.coupon_terms
+    return told
 
 
 @transaction.atomic

@@ -52,7 +52,8 @@ def put_on(
         now=now,
     )
     redemption.save(force_insert=True)
-    events.record(_event("coupon.redeemed", redemption, author, now))
+    terms = coupons.terms_of(redemption)
+    events.record(_event("coupon.redeemed", redemption, author, now, **terms))
     return redemption
 
 
@@ -75,7 +76,13 @@ def take_off(
     return redemption
 
 
-def _event(name: str, redemption: CouponRedemption, author: Author | None, now: datetime) -> Event:
+def _event(
+    name: str,
+    redemption: CouponRedemption,
+    author: Author | None,
+    now: datetime,
+    **told: object,
+) -> Event:
     return Event(
         name=name,
         user_id=redemption.user_id,
@@ -83,6 +90,7 @@ def _event(name: str, redemption: CouponRedemption, author: Author | None, now: 
         payload={
             "coupon": redemption.coupon.code,
             "redemption_id": str(redemption.pk),
+            **told,
             **(author.as_json() if author else {}),
         },
         created_at=now,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -132,23 +133,26 @@ def of_all(*, subscription_ids: Sequence[UUID]) -> dict[UUID, CouponRedemption]:
     return {redemption.subscription_id: redemption for redemption in standing}
 
 
-def that_lessened(*, item_id: UUID, user_id: UUID) -> CouponRedemption | None:
+def last_lessened(*, item_ids: Sequence[UUID], user_id: UUID) -> dict[UUID, Invoice]:
     """
-    What has lessened the current period of a subscription, or of an add-on, used up or taken off
-    since or not; None where nothing ever has.
+    The newest paid invoice on which a coupon has lessened a subscription, or an add-on, of a
+    customer's, by its id; those that never were are not there.
     """
-    lessened = Invoice.objects.filter(
+    lines = InvoiceLineItem.objects.filter(
         user=user_id,
-        status__in=(Invoice.Status.PAID, Invoice.Status.REFUNDED),
-        line_items__type=InvoiceLineItem.Type.DISCOUNT,
-        line_items__item_id=item_id,
+        type=InvoiceLineItem.Type.DISCOUNT,
+        item_id__in=item_ids,
+        invoice__status__in=(Invoice.Status.PAID, Invoice.Status.REFUNDED),
     )
-    newest = lessened.order_by("-pk").first()
-    return _of_invoice(newest) if newest else None
+    newest = lines.select_related("invoice").order_by("item_id", "-invoice_id")
+    return {line.item_id: line.invoice for line in newest.distinct("item_id")}
 
 
-def _of_invoice(invoice: Invoice) -> CouponRedemption | None:
-    """What the discounts of an invoice are of: one at a time, so the newest that was there."""
+def on_invoice(*, invoice: Invoice) -> CouponRedemption | None:
+    """
+    What the discounts of an invoice are of, used up or taken off since or not: one at a time, so
+    the newest that was there.
+    """
     there = CouponRedemption.objects.filter(
         Q(invoice=invoice) | Q(pk__lt=invoice.pk), subscription=invoice.subscription_id
     )
@@ -170,6 +174,17 @@ def discounts(*, redemption: CouponRedemption, amounts: Sequence[Money]) -> list
         assert redemption.amount is not None  # noqa: S101 - a named constraint holds it
         off = Money(min(redemption.amount, total.amount), redemption.currency)
     return off.spread(amounts)
+
+
+def terms_of(redemption: CouponRedemption) -> dict[str, Any]:
+    """
+    For an event: how much less, and for how many of the periods to come; None means all of them.
+    """
+    return {
+        "percent": None if redemption.percent is None else str(redemption.percent),
+        "amount": None if redemption.amount is None else str(redemption.amount),
+        "periods": redemption.periods_left,
+    }
 
 
 def use_period(redemption: CouponRedemption) -> None:
@@ -211,7 +226,7 @@ def give_periods_back(*, invoice_ids: Sequence[UUID]) -> None:
         line_items__type=InvoiceLineItem.Type.DISCOUNT,
     ).distinct()
     for invoice in lessened:
-        redemption = _of_invoice(invoice)
+        redemption = on_invoice(invoice=invoice)
         if redemption is None or redemption.periods_left is None:
             continue
         standing = CouponRedemption.objects.filter(

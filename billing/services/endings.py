@@ -85,9 +85,12 @@ def end(
     credit = _give_back(locked, now) if with_credit else Money.zero(locked.currency)
     reason = BY_STAFF if author else BY_CUSTOMER
     activation.end_subscriptions(subscription_ids=[locked.pk], reason=reason, now=now)
-    told = author.as_json() if author else {"reason": reason}
-    given = {"credit": str(credit), "currency": credit.currency} if credit.amount else {}
-    events.record(_event("subscription.cancelled", locked, now, told | given))
+    told: dict[str, object] = {"reason": reason, "at_once": True, "with_credit": with_credit}
+    if author:
+        told |= author.as_json()
+    if credit.amount:
+        told |= {"credit": str(credit), "currency": credit.currency}
+    events.record(_event("subscription.cancelled", locked, now, told))
     locked.refresh_from_db()
     notices.cancelled(subscription=locked, now=now)
     return locked
@@ -120,7 +123,7 @@ def uncancel(
     locked.cancelled_at = None
     locked.cancel_reason = ""
     locked.save(update_fields=["status", "cancelled_at", "cancel_reason"])
-    told: dict[str, str] = {}
+    told: dict[str, object] = {}
     if author:
         told = {"by": str(author.by), "reason": author.note}
     events.record(_event("subscription.uncancelled", locked, now, told))
@@ -128,12 +131,16 @@ def uncancel(
 
 
 def _give_back(subscription: Subscription, now: datetime) -> Money:
-    """Of each what its own rest is worth, to the moment at which the clock stands."""
-    at = subscription.paused_at or now
+    """
+    Of each what its own rest is worth: of what is paused, when its clock stopped. An add-on that
+    was cancelled for its end runs on until then, and is worth something too.
+    """
+    stopped_at = subscription.paused_at or now
     total = Money.zero(subscription.currency)
-    add_ons = AddOnSubscription.objects.filter(subscription=subscription, status__in=LIVE)
-    for item in (subscription, *add_ons):
-        worth = proration.worth(item, at=at)
+    of_it = AddOnSubscription.objects.filter(subscription=subscription)
+    add_ons = of_it.filter(status__in=LIVE) | of_it.running(now)
+    for item in (subscription, *add_ons.order_by("pk")):
+        worth = proration.worth(item, at=now if item.status == Status.CANCELLED else stopped_at)
         customer_credit.add(
             user_id=subscription.user_id,
             money=worth,
@@ -145,7 +152,9 @@ def _give_back(subscription: Subscription, now: datetime) -> Money:
     return total
 
 
-def _event(name: str, subscription: Subscription, now: datetime, payload: dict[str, str]) -> Event:
+def _event(
+    name: str, subscription: Subscription, now: datetime, payload: dict[str, object]
+) -> Event:
     return Event(
         name=name,
         user_id=subscription.user_id,

@@ -94,9 +94,10 @@ def pause(
         now = not_before_what_stands(subscription, now)
         subscription.status = Status.PAUSED
         subscription.paused_at = now
-        AddOnSubscription.objects.filter(subscription=subscription, status=Status.ACTIVE).running(
-            now
-        ).update(status=Status.PAUSED)
+        # All of them: one that was just to be renewed is not asked for meanwhile either.
+        AddOnSubscription.objects.filter(subscription=subscription, status=Status.ACTIVE).update(
+            status=Status.PAUSED
+        )
         _save(subscription, "subscription.paused", author, now)
         return subscription
 

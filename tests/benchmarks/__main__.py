@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks.world import World
+from tests.benchmarks.world import Database, World
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["checkout"])
+    parser.add_argument("what", choices=["checkout", "renew"])
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (5)")
     parser.add_argument("--seconds", type=int, default=8, help="of each measurement (8)")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--server", choices=["gunicorn", "granian"], default="gunicorn")
+    parser.add_argument("--subscriptions", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
+    if options.what == "renew":
+        with Database():
+            from tests.benchmarks import renew  # needs the database's settings
+
+            renew.run(sizes=options.subscriptions, processes=options.processes)
+        return
     with World(connections=options.connections, server=options.server) as world:
         from tests.benchmarks import checkout  # needs the world's settings
 

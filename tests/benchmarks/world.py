@@ -12,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SERVERS = {
@@ -21,20 +22,14 @@ SERVERS = {
 }
 
 
-class World:
-    """Started on entry, gone on exit. The database is durable: fsync and synchronous_commit on."""
+class Database:
+    """Started on entry, gone on exit. It is durable: fsync and synchronous_commit on."""
 
-    def __init__(self, *, connections: int, server: str) -> None:
-        self.connections = connections
-        self.server = server
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bench", dir="/tmp"))
         self.folder.chmod(0o711)  # started as root, the database runs as nobody
-        self.tokens: list[str] = []
-        for program in ("wrk",):
-            if shutil.which(program) is None:
-                sys.exit(f"{program} is missing: install it with `apt-get install {program}`.")
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         os.environ.pop("DATABASE_URL", None)
         os.environ["EMBEDDED_POSTGRES_DIR"] = str(self.folder / "pg")
         from config import embedded_postgres
@@ -55,6 +50,33 @@ class World:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from config import embedded_postgres
+
+        embedded_postgres.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class World(Database):
+    """With a server, and customers who are signed in."""
+
+    def __init__(self, *, connections: int, server: str) -> None:
+        super().__init__()
+        self.connections = connections
+        self.server = server
+        self.tokens: list[str] = []
+        if shutil.which("wrk") is None:
+            sys.exit("wrk is missing: install it with `apt-get install wrk`.")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._seed()
         self._serve()
         return self
@@ -68,10 +90,7 @@ class World:
         if hasattr(self, "process"):
             self.process.terminate()
             self.process.wait()
-        from config import embedded_postgres
-
-        embedded_postgres.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().__exit__(kind, error, trace)
 
     def _seed(self) -> None:
         from django.utils import timezone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -39,8 +40,7 @@ def told(*amounts: tuple[str, str], **columns) -> dict:
         "periods": "",
         "max_redemptions": "",
         "max_per_customer": "1",
-        "valid_until_0": "",
-        "valid_until_1": "",
+        "valid_until": "",
         "is_active": "on",
         "amounts-TOTAL_FORMS": str(len(amounts)),
         "amounts-INITIAL_FORMS": "0",
@@ -68,6 +68,17 @@ class TestAdd:
 
         made = Coupon.objects.get()
         assert (made.code, made.percent, made.duration) == ("SPRING", Decimal(20), "once")
+
+    def test_for_some_plans_and_until_a_day(self, staff):
+        pro, _other = PlanFactory(name="Pro"), PlanFactory(name="Other")
+
+        staff.post(ADD, told(valid_until="2031-05-01T18:30", plans=[str(pro.pk)]))
+
+        coupon = Coupon.objects.get()
+        assert coupon.valid_until == datetime(2031, 5, 1, 18, 30, tzinfo=UTC)
+        assert list(coupon.plans.all()) == [pro]
+        page = staff.get(page_of(coupon)).content.decode()
+        assert 'value="2031-05-01T18:30"' in page
 
     def test_an_amount_in_two_currencies(self, staff):
         amounts = ("USD", "5.00"), ("JPY", "700")

@@ -446,7 +446,22 @@ class TestCreate:
         (completed,) = events_named("checkout.completed")
         assert requested.payload["plan_id"] == str(made.subscription.plan_id)
         assert completed.subject_id == made.invoice.id
-        assert completed.payload == {"total_amount": "29.00", "currency": "USD"}
+        assert completed.payload == {
+            "total_amount": "29.00",
+            "currency": "USD",
+            "subscription_id": str(made.subscription.pk),
+            "items": [
+                {
+                    "id": str(made.subscription.pk),
+                    "kind": "plan",
+                    "of": str(made.subscription.plan_id),
+                    "price": "29.00",
+                    "quantity": 1,
+                    "setup_fee": "0.00",
+                    "billing_period": "monthly",
+                }
+            ],
+        }
         assert completed.created_at == NOON
 
     def test_the_days_to_pay_are_a_setting(self, customer, settings):

@@ -344,6 +344,22 @@ class TestRenewals:
 
         assert (str(asked.credit), str(asked.charge)) == ("10.50", "21.00")
 
+    def test_what_was_lessened_on_another_invoice_has_its_own_coupon_only(self):
+        """The week that begins at the moment of the first change was lessened by itself."""
+        coupon_of({"USD": "3.00"}, duration="forever")
+        watch = AddOnFactory(billing_period="weekly", prices={"USD": "1.00"})
+        subscription = subscribed(
+            plan=PlanFactory(prices={"USD": "290.00"}, billing_period="yearly"), add_ons=[watch]
+        )
+        run(subscription, at(1, 8))
+        month = PlanFactory(prices={"USD": "40.00"})
+        changes.request(subscription=subscription, plan=month, now=at(1, 8))
+        subscription.refresh_from_db()
+
+        asked = changes.quote(subscription=subscription, quantity=2, now=at(1, 8))
+
+        assert str(asked.charge) == "77.00"
+
     def test_a_period_comes_back_to_a_coupon_that_was_taken_off_but_does_not_put_it_on(self):
         coupon(duration="periods", periods=3)
         subscription = subscribed(
@@ -383,7 +399,9 @@ class TestOnASubscription:
 
         amounts = [invoice.total_amount for invoice in renewals(subscription)]
         assert amounts == [Decimal("23.20"), Decimal("29.00")]
-        assert Event.objects.get(name="coupon.redeemed").payload["coupon"] == "SPRING"
+        told = Event.objects.get(name="coupon.redeemed").payload
+        assert told["coupon"] == "SPRING"
+        assert (told["percent"], told["amount"], told["periods"]) == ("20.00", None, 1)
 
     def test_is_taken_off(self):
         coupon()

@@ -1,14 +1,11 @@
-from datetime import timedelta
-
 import pytest
 
 from billing.models import AddOnSubscription
-from billing.services import endings
-from tests.billing.renewals.story import at, run, subscriber
+from billing.services import add_on_endings, customer_credit, endings, subscriptions
+from tests.billing.renewals.story import at, renewals, run, subscriber
 from tests.factories import AddOnFactory, PlanFactory
 
 pytestmark = pytest.mark.django_db
-DAY = timedelta(days=1)
 
 
 class TestEnd:
@@ -26,3 +23,33 @@ class TestEnd:
         assert add_on.expires_at == at(1, 8)
         run(subscription, at(2, 1))
         assert subscription.invoices.count() == 1
+
+    def test_gives_back_what_is_left_of_an_add_on_that_was_cancelled_for_its_end(self):
+        """22 of 31 days are left of 29.00 and of 5.00: 20.5806… and 3.5483…, rounded up."""
+        subscription = subscriber(
+            plan=PlanFactory(prices={"USD": "29.00"}),
+            add_ons=[AddOnFactory(prices={"USD": "5.00"})],
+            now=at(1, 1),
+        )
+        add_on_endings.cancel(add_on=AddOnSubscription.objects.get(), now=at(1, 5))
+
+        endings.end(subscription=subscription, with_credit=True, now=at(1, 10))
+
+        balances = customer_credit.balances(user_id=subscription.user_id)
+        assert [str(money) for money in balances] == ["24.14"]
+
+
+class TestPause:
+    def test_stops_the_clock_of_an_add_on_too_that_was_just_to_be_renewed(self):
+        """A week was over on the 8th; of the eleven days from the 9th on nothing is to be paid."""
+        watch = AddOnFactory(billing_period="weekly", prices={"USD": "7.00"})
+        subscription = subscriber(
+            plan=PlanFactory(prices={"USD": "31.00"}), add_ons=[watch], now=at(1, 1)
+        )
+
+        subscriptions.pause(subscription=subscription, now=at(1, 9))
+        subscriptions.resume(subscription=subscription, now=at(1, 20))
+
+        assert AddOnSubscription.objects.get().paid_until == at(1, 19)
+        run(subscription, at(1, 20))
+        assert [invoice.period_start for invoice in renewals(subscription)] == [at(1, 19)]

@@ -149,10 +149,7 @@ class TestSendMails:
 
 
 class TestOnSignals:
-    def test_the_first_asks_and_the_second_does_what_it_did_before(self, request):
-        # A shell starts what runs in the background with this signal ignored.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    def test_the_first_asks_and_the_second_does_what_it_did_before(self):
         with stopping.on_signals() as stop:
             assert not stop.is_asked_for
             os.kill(os.getpid(), signal.SIGINT)

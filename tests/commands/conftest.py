@@ -22,7 +22,7 @@ from subprocess import CompletedProcess
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-DEADLINE = 300  # seconds until a test gives up
+DEADLINE = 120  # seconds until a test gives up
 Run = Callable[..., CompletedProcess[str]]
 
 

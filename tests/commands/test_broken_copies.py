@@ -17,7 +17,7 @@ from subprocess import CompletedProcess
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-DEADLINE = 300  # seconds until a test gives up
+DEADLINE = 120  # seconds until a test gives up
 SET_UP = "import _setup; _setup.run_as_command(_setup.ensure_environment)"
 MISSING = "a-part-that-is-nowhere==1\n"
 

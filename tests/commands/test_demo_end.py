@@ -21,7 +21,7 @@ import pytest
 
 pytestmark = pytest.mark.concurrency  # not beside other tests: it starts two servers
 PROJECT = Path(__file__).resolve().parent.parent.parent
-DEADLINE = 300  # seconds until a test gives up
+DEADLINE = 120  # seconds until a test gives up
 ADA = {"email": "ada@example.com", "password": "a long enough password"}
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

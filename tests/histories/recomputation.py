@@ -1,464 +1,491 @@
 """
-Every invoice's amount once more, from the event log alone.
+Every invoice and every balance of credit, reckoned again from the event log alone.
 
-Plain and slow, by the rules of docs/billing-rules.md, docs/adr/0011 and 0012, with a price list and
-without any code of the services: what they compute is held against this.
+Plain and slow, event by event, by docs/billing-rules.md. It uses nothing of what is tested: neither
+rows nor services, nor their money, nor their periods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from tests.histories.arithmetic import after, half_up, next_end, part_down, part_up, spread
-from tests.histories.prices import BY_CODE, BY_NAME, PLACES
+from tests.histories.arithmetic import next_end, period_end, shown, units
+from tests.histories.holdings import LIVE, Change, Coupon, Holding, Invoice, Item, Line, Wish
 
-Payload = Mapping[str, Any]
-ZERO = timedelta(0)
+AT_ONCE = ("superseded", "refunded")  # reasons for which it does not run on
 
 
 @dataclass(frozen=True)
 class Told:
-    """One event."""
+    """One event of the log."""
 
     name: str
     subject: str
-    payload: Payload
+    payload: dict[str, Any]
     at: datetime
 
 
-@dataclass
-class Item:
-    """A subscription or an add-on. ``value``: what its whole current period costs, discounted."""
-
-    name: str
-    quantity: int
-    price: int
-    anchor: datetime | None
-    start: datetime
-    end: datetime
-    value: int
-    period: str
-    is_unpaid: bool = False
-    # What has lessened its current period.
-    coupon: Coupon | None = None
-
-    @property
-    def full(self) -> int:
-        return self.price * self.quantity
-
-    def worth(self, at: datetime) -> int:
-        return part_up(self.value, self.end - at, self.end - self.start)
-
-
-@dataclass
-class Coupon:
-    code: str
-    left: int | None
-
-    def off(self, amounts: list[int], currency: str) -> list[int]:
-        terms = BY_CODE[self.code]
-        if terms.percent is not None:
-            total = half_up(Fraction(sum(amounts) * terms.percent, 100))
-        else:
-            total = min(terms.amounts[currency], sum(amounts))
-        return spread(total, amounts)
-
-
-@dataclass
-class Line:
-    item: Item
-    net: int
-    start: datetime
-    end: datetime
-    coupon: Coupon | None = None
-
-
-@dataclass
-class Invoice:
-    total: int
-    currency: str
-    credit: int = 0
-    lines: list[Line] = field(default_factory=list)
-    order: Payload = field(default_factory=dict)
-    subscription: str = ""
-    coupon: Coupon | None = None
-    is_renewal: bool = False
-    with_plan: bool = False
-
-
-@dataclass
-class Change:
-    item: Item
-    name: str
-    quantity: int
-    price: int
-    period: str
-    value: int
-    credit: int
-    charge: int
-    is_new_period: bool
-
-
-@dataclass
-class Held:
-    """A subscription with what belongs to it."""
-
-    own: Item
-    currency: str
-    add_ons: list[Item] = field(default_factory=list)
-    coupon: Coupon | None = None
-    status: str = "active"
-    paused_at: datetime | None = None
-    pending_plan: str | None = None
-    pending_quantity: int | None = None
-
-
 class Recomputation:
-    """
-    Of one customer.
+    """``play`` the log of one customer, oldest first; then look at ``invoices`` and ``credit``."""
 
-    :param names: of plans and add-ons, by id
-    """
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.names = names
-        self.order: Payload = {}
+    def __init__(self) -> None:
         self.invoices: dict[str, Invoice] = {}
-        self.held: dict[str, Held] = {}
-        self.changes: dict[str, Change] = {}
-        self.credit: dict[str, int] = dict.fromkeys(PLACES, 0)
+        self.credit: Counter[str] = Counter()
+        self.holdings: dict[str, Holding] = {}
         self.faults: list[str] = []
+        self._items: dict[str, Item] = {}
+        self._changes: dict[str, Change] = {}
+        self._trials: set[str] = set()
 
-    def totals(self, log: Iterable[Told]) -> dict[str, int]:
-        """The total of each invoice, by its id, in the currency's smallest unit."""
+    def play(self, log: Iterable[Told]) -> None:
         for told in log:
-            handle = getattr(self, f"_{told.name.replace('.', '_')}", None)
-            if handle:
-                handle(told)
-        return {pk: invoice.total for pk, invoice in self.invoices.items()}
+            apply = getattr(self, "_on_" + told.name.replace(".", "_"), None)
+            if apply:
+                apply(told)
 
-    # --- Checkouts ---
+    # --- Checkout ---
 
-    def _checkout_requested(self, told: Told) -> None:
-        self.order = told.payload
-
-    def _checkout_completed(self, told: Told) -> None:
-        order = self.order
-        currency = told.payload["currency"]
-        plan = BY_NAME[self.names[order["plan_id"]]]
-        amounts = [plan.prices[currency] * order.get("quantity", 1)]
-        for pk in order["add_on_ids"]:
-            count = order.get("add_on_quantities", {}).get(pk, 1)
-            amounts.append(BY_NAME[self.names[pk]].prices[currency] * count)
-        off = [0 for _ in amounts]
-        if code := order.get("coupon_code"):
-            off = Coupon(code.upper(), None).off(amounts, currency)
-        invoice = Invoice(total=sum(amounts) - sum(off), currency=currency, order=order)
-        nets = [amount - less for amount, less in zip(amounts, off, strict=True)]
-        invoice.order = {**order, "nets": nets}
-        self._use_credit(invoice)
+    def _on_checkout_completed(self, told: Told) -> None:
+        payload, currency = told.payload, told.payload["currency"]
+        invoice = Invoice("checkout", currency, payload["subscription_id"])
         self.invoices[told.subject] = invoice
+        items = [self._item(item, currency) for item in payload["items"]]
+        holding = self._holding_of(told, items)
+        is_of_plan = any(item.kind == "subscription" for item in items)
+        is_trial = self._is_free_at_first(payload, holding, is_of_plan=is_of_plan)
+        for item in items:
+            item.is_free = is_trial and item.kind != "token_bundle"
+            item.is_free = item.is_free and (item.kind, item.period) != ("add_on", "one_time")
+            invoice.lines.append(Line(item.kind, item.id, 0 if item.is_free else item.full))
+        for item in items:
+            if not item.fee:
+                continue
+            if item.is_free and is_of_plan:
+                assert holding is not None
+                holding.fees_owed += item.fee
+            else:
+                invoice.lines.append(Line("setup_fee", item.id, item.fee))
+        if told.payload.get("coupon"):
+            assert holding is not None
+            holding.coupon = _coupon(told.payload["coupon"], currency)
+            invoice.lessen(holding.coupon)
+        self._use_credit(told.subject)
+        self._hold_against(told, "total_amount", invoice.total, currency)
 
-    def _subscription_activated(self, told: Told) -> None:
-        invoice = self.invoices[told.payload["invoice_id"]]
-        order, currency = invoice.order, invoice.currency
-        sold = BY_NAME[self.names[order["plan_id"]]]
-        end = after(told.at, sold.period, 1)
-        own = Item(
-            name=sold.name,
-            quantity=order.get("quantity", 1),
-            price=sold.prices[currency],
-            anchor=told.at,
-            start=told.at,
-            end=end,
-            value=order["nets"][0],
-            period=sold.period,
+    def _item(self, payload: dict[str, Any], currency: str) -> Item:
+        kind = "subscription" if payload["kind"] == "plan" else payload["kind"]
+        item = Item(
+            id=payload["id"],
+            kind=kind,
+            of=payload["of"],
+            price=units(payload["price"], currency),
+            quantity=payload["quantity"],
+            period=payload["billing_period"],
+            fee=units(payload["setup_fee"], currency),
         )
-        held = Held(own, currency)
-        if code := order.get("coupon_code"):
-            periods = BY_CODE[code.upper()].periods
-            own.coupon = Coupon(code.upper(), None if periods is None else periods - 1)
-            held.coupon = own.coupon if own.coupon.left != 0 else None
-        invoice.subscription = told.subject
-        self.held[told.subject] = held
+        self._items[item.id] = item
+        return item
 
-    def _add_on_activated(self, told: Told) -> None:
+    def _holding_of(self, told: Told, items: list[Item]) -> Holding | None:
+        """The new one, or that which add-ons join."""
+        pk = told.payload["subscription_id"]
+        for item in items:
+            if item.kind == "subscription":
+                trial = told.payload.get("trial", {"days": 0, "is_paid": False})
+                self.holdings[pk] = Holding(
+                    plan=item,
+                    currency=told.payload["currency"],
+                    checkout=told.subject,
+                    trial_days=trial["days"],
+                    is_trial_paid=trial["is_paid"],
+                )
+                if trial["days"] and item.of in self._trials:
+                    self.faults.append(f"{told.subject}: the trial was had before")
+        holding = self.holdings.get(pk)
+        if holding:
+            holding.add_ons += [item for item in items if item.kind == "add_on"]
+        return holding
+
+    def _is_free_at_first(
+        self, payload: dict[str, Any], holding: Holding | None, *, is_of_plan: bool
+    ) -> bool:
+        if is_of_plan:
+            return "trial" in payload and not payload["trial"]["is_paid"]
+        return bool(holding and holding.plan.status == "trialing" and not holding.is_trial_paid)
+
+    def _on_invoice_paid(self, told: Told) -> None:
+        self.invoices[told.subject].status = "paid"
+
+    def _on_subscription_activated(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        plan = holding.plan
+        is_first = plan.of not in self._trials
+        if holding.trial_days and is_first:
+            holding.trial_ends = told.at + timedelta(days=holding.trial_days)
+            self._trials.add(plan.of)
+            plan.status, plan.started = "trialing", told.at
+            if holding.is_trial_paid:
+                plan.begin(holding.trial_ends)
+            else:
+                plan.start = told.at
+                plan.anchor = plan.ends = holding.trial_ends
+        elif holding.trial_days and not holding.is_trial_paid:
+            # Somebody else's trial by now: nothing is paid, so it is over at once.
+            plan.status, plan.started = "active", told.at
+            plan.start = plan.anchor = plan.ends = told.at
+        else:
+            plan.status = "active"
+            plan.begin(told.at)
+        self._value(plan, self.invoices[holding.checkout])
+
+    def _on_add_on_activated(self, told: Told) -> None:
+        item = self._items[told.subject]
         invoice = self.invoices[told.payload["invoice_id"]]
-        held = self.held[invoice.subscription]
-        number = len(held.add_ons)
-        pk = invoice.order["add_on_ids"][number]
-        sold = BY_NAME[self.names[pk]]
-        is_together = sold.period == held.own.period
-        held.add_ons.append(
-            Item(
-                name=sold.name,
-                quantity=invoice.order.get("add_on_quantities", {}).get(pk, 1),
-                price=sold.prices[held.currency],
-                anchor=told.at,
-                start=told.at,
-                end=held.own.end if is_together else after(told.at, sold.period, 1),
-                value=invoice.order["nets"][1 + number],
-                period=sold.period,
-                coupon=held.own.coupon,
-            )
-        )
+        assert invoice.subscription
+        holding = self.holdings[invoice.subscription]
+        stands = holding.plan.status in ("paused", "trialing")
+        item.status = holding.plan.status if stands else "active"
+        item.started = told.at
+        if item.is_free and item.full:
+            item.start = told.at
+            item.anchor = item.ends = max(holding.trial_ends or told.at, told.at)
+        else:
+            item.is_free = False
+            is_with_plan = told.payload["invoice_id"] == holding.checkout
+            is_after = is_with_plan and holding.trial_ends and item.period != "one_time"
+            begins = holding.trial_ends if is_after else told.at
+            assert begins is not None
+            item.begin(begins)
+            item.ends = holding.end_of_add_on(item, begins)
+        self._value(item, invoice)
+
+    def _value(self, item: Item, invoice: Invoice) -> None:
+        item.value = invoice.net(item.id)
+        item.lessened_by = invoice if invoice.is_lessened(item.id) else None
 
     # --- Renewals ---
 
-    def _invoice_issued(self, told: Told) -> None:
-        held = self.held[told.payload["subscription_id"]]
+    def _on_invoice_issued(self, told: Told) -> None:
+        holding = self.holdings[told.payload["subscription_id"]]
         begins = datetime.fromisoformat(told.payload["period_start"])
-        add_ons = [item for item in held.add_ons if not item.is_unpaid]
-        if begins != min(item.end for item in (held.own, *add_ons)):
-            self.faults.append(f"renewed from {begins}, and nothing ends then")
-        lines = []
-        plan_end, plan_period = None, None
-        if held.own.end == begins:
-            price, quantity, plan_period = self._next_of_plan(held)
-            if plan_period != held.own.period:
-                plan_end = after(begins, plan_period, 1)
-            else:
-                plan_end = next_end(held.own.anchor or begins, plan_period, begins)
-            lines.append(Line(held.own, price * quantity, begins, plan_end))
-        for item in add_ons:
-            if item.end != begins:
-                continue
-            end = plan_end if item.period == plan_period else None
-            end = end or next_end(item.anchor or begins, item.period, begins)
-            lines.append(Line(item, item.full, begins, end))
-        invoice = Invoice(0, held.currency, lines=lines, is_renewal=True)
-        invoice.subscription = told.payload["subscription_id"]
-        invoice.with_plan = plan_end is not None
-        self._lessen(held, invoice)
-        invoice.total = sum(line.net for line in lines)
-        self._use_credit(invoice)
+        add_ons = [item for item in holding.running_add_ons() if item.ends]
+        due = min(item.ends for item in (holding.plan, *add_ons) if item.ends)
+        if begins != due or begins > told.at:
+            self.faults.append(f"{told.subject}: from {begins} at {told.at}; {due} is due")
+        invoice = Invoice("renewal", holding.currency, told.payload["subscription_id"])
         self.invoices[told.subject] = invoice
+        plan_period = plan_end = None
+        if holding.plan.ends == begins:
+            line, plan_period = self._plan_line(holding, begins)
+            plan_end = line.end
+            invoice.lines.append(line)
+        for item in add_ons:
+            if item.ends == begins:
+                own_end = next_end(item.anchor or begins, item.period, begins)
+                end = plan_end if item.period == plan_period else own_end
+                invoice.lines.append(Line("add_on", item.id, item.full, begins, end))
+        if plan_period and holding.fees_owed:
+            invoice.lines.append(Line("setup_fee", holding.plan.id, holding.fees_owed))
+        if holding.coupon and holding.coupon.is_good:
+            invoice.lessen(holding.coupon)
+        self._use_credit(told.subject)
+        self._hold_against(told, "total_amount", invoice.total, holding.currency)
 
-    def _next_of_plan(self, held: Held) -> tuple[int, int, str]:
-        quantity = held.pending_quantity or held.own.quantity
-        if held.pending_plan is None:
-            return held.own.price, quantity, held.own.period
-        sold = BY_NAME[held.pending_plan]
-        return sold.prices[held.currency], quantity, sold.period
+    def _plan_line(self, holding: Holding, begins: datetime) -> tuple[Line, str]:
+        plan, wish = holding.plan, holding.wish
+        quantity = holding.seats or plan.quantity
+        price, period = (wish.price, wish.period) if wish else (plan.price, plan.period)
+        if period != plan.period:
+            end = period_end(begins, period)
+        else:
+            end = next_end(plan.anchor or begins, period, begins)
+        return Line("subscription", plan.id, price * quantity, begins, end), period
 
-    def _lessen(self, held: Held, invoice: Invoice) -> None:
-        amounts = [line.net for line in invoice.lines]
-        if held.coupon is None or not any(amounts):
-            return
-        for line, off in zip(invoice.lines, held.coupon.off(amounts, held.currency), strict=True):
-            line.net -= off
-            if off:
-                line.coupon = invoice.coupon = held.coupon
-        if held.coupon.left is not None:
-            held.coupon.left -= 1
-            if held.coupon.left == 0:
-                held.coupon = None
-
-    def _subscription_renewed(self, told: Told) -> None:
+    def _on_subscription_renewed(self, told: Told) -> None:
         self._extend(told, is_back=False)
 
-    def _subscription_reactivated(self, told: Told) -> None:
+    def _on_subscription_reactivated(self, told: Told) -> None:
         self._extend(told, is_back=True)
 
     def _extend(self, told: Told, *, is_back: bool) -> None:
+        holding = self.holdings[told.subject]
         invoice = self.invoices[told.payload["invoice_id"]]
-        held = self.held[told.subject]
-        for line in invoice.lines:
-            item = line.item
-            if item is held.own:
-                self._take_up(held)
-            if item.is_unpaid or (is_back and item is held.own):
-                item.anchor = item.start = told.at
-                item.end = after(told.at, item.period, 1)
-                if item is not held.own and item.period == held.own.period:
-                    item.end = held.own.end
-            else:
-                item.anchor = item.anchor or line.start
-                item.start, item.end = line.start, line.end
-            item.value = line.net
-            item.coupon = line.coupon
-            item.is_unpaid = False
-        if held.status != "paused":
-            held.status = "active"
+        plan = holding.plan
+        if own := invoice.period_of(plan.id):
+            self._take_up(holding)
+            self._renew(plan, own, invoice, anew_at=told.at if is_back else None)
+            if invoice.of(plan.id, "setup_fee"):
+                holding.fees_owed = 0
+        if plan.status != "paused":
+            plan.status = "active"
+        for item in holding.add_ons:
+            own = invoice.period_of(item.id)
+            if item.is_unpaid and not own and not (is_back and item.ends is None):
+                continue
+            if not item.is_unpaid and item.status not in LIVE:
+                continue
+            if own:
+                self._renew(item, own, invoice, anew_at=told.at if item.is_unpaid else None)
+                if item.is_unpaid:
+                    item.ends = holding.end_of_add_on(item, told.at)
+            item.status, item.is_unpaid = plan.status, False
 
-    def _take_up(self, held: Held) -> None:
-        own = held.own
-        if held.pending_plan:
-            sold = BY_NAME[held.pending_plan]
-            own.name, own.price = sold.name, sold.prices[held.currency]
-            if own.period != sold.period:
-                own.period, own.anchor = sold.period, None
-        own.quantity = held.pending_quantity or own.quantity
-        held.pending_plan = held.pending_quantity = None
+    def _renew(self, item: Item, own: Line, invoice: Invoice, *, anew_at: datetime | None) -> None:
+        """:param anew_at: where it had ended meanwhile: nobody pays for time without access"""
+        if anew_at:
+            item.begin(anew_at)
+        else:
+            item.anchor = item.anchor or own.start
+            item.start, item.ends = own.start, own.end
+        item.is_free = False
+        self._value(item, invoice)
 
-    def _payment_failed(self, told: Told) -> None:
-        """After the last try what was to be renewed has ended; with the plan, all of it."""
-        if told.payload["next_attempt_at"] is not None:
-            return
+    def _take_up(self, holding: Holding) -> None:
+        plan, wish = holding.plan, holding.wish
+        if wish:
+            plan.of, plan.price = wish.of, wish.price
+            if plan.period != wish.period:
+                plan.period, plan.anchor = wish.period, None
+        plan.quantity = holding.seats or plan.quantity
+        holding.wish = holding.seats = None
+
+    def _on_payment_failed(self, told: Told) -> None:
+        """With the last try, the add-ons on it end; with the plan, see also ``expired``."""
         invoice = self.invoices[told.subject]
-        held = self.held[invoice.subscription]
-        for item in held.add_ons:
-            if invoice.with_plan or any(line.item is item for line in invoice.lines):
-                item.is_unpaid = True
+        if told.payload["next_attempt_at"] or invoice.reason != "renewal":
+            return
+        assert invoice.subscription
+        holding = self.holdings[invoice.subscription]
+        for item in holding.running_add_ons():
+            if invoice.period_of(holding.plan.id) or invoice.period_of(item.id):
+                item.status, item.is_unpaid = "expired", True
 
-    def _subscription_expired(self, told: Told) -> None:
-        self.held[told.subject].status = "expired"
+    def _on_subscription_expired(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        is_unpaid = told.payload["reason"] == "unpaid"
+        for item in holding.items:
+            if item.status in LIVE or (item.status == "cancelled" and not is_unpaid):
+                item.status = "expired"
+                item.is_unpaid = is_unpaid and item.kind == "add_on"
+
+    def _on_subscription_trial_ended(self, told: Told) -> None:
+        for item in self.holdings[told.subject].items:
+            if item.status == "trialing":
+                item.status = "active"
 
     # --- Changes ---
 
-    def _subscription_change_requested(self, told: Told) -> None:
-        held = self.held[told.subject]
-        item = self._item_of(held, told.payload)
-        sold = BY_NAME[told.payload["plan"]]
-        is_other = item is held.own and sold.name != item.name
-        price = sold.prices[held.currency] if is_other else item.price
-        period = sold.period if is_other else item.period
-        quantity = told.payload["quantity"]
-        value = self._net(held, item, price * quantity)
-        left, whole = item.end - told.at, item.end - item.start
-        if is_other and sold.arrival == "full_price":
+    def _on_subscription_change_requested(self, told: Told) -> None:
+        payload = told.payload
+        holding = self.holdings[told.subject]
+        item = self._items[payload["add_on_id"] or holding.plan.id]
+        change = self._reckon(holding, item, told)
+        self._changes[payload["change_id"]] = change
+        self._hold_against(told, "credit", change.credit, holding.currency)
+        self._hold_against(told, "charge", change.charge, holding.currency)
+        if bool(change.charge) != bool(payload["invoice_id"]):
+            self.faults.append(f"{payload['change_id']}: an invoice for {change.charge}?")
+        if payload["invoice_id"]:
+            invoice = Invoice("change", holding.currency, told.subject)
+            self.invoices[payload["invoice_id"]] = invoice
+            given_back = min(change.credit, change.charge)
+            if given_back:
+                invoice.lines.append(Line(item.kind, item.id, -given_back))
+            invoice.lines.append(Line(item.kind, item.id, change.charge))
+            self._use_credit(payload["invoice_id"])
+
+    def _reckon(self, holding: Holding, item: Item, told: Told) -> Change:
+        payload = told.payload
+        price, quantity = units(payload["price"], holding.currency), payload["quantity"]
+        value = self._net(holding, item, price * quantity)
+        is_new = False
+        if item.is_free and item.ends and told.at < item.ends:
+            value = credit = charge = 0
+        elif payload["arrival"] == "full_price":
             credit, charge, is_new = 0, value, True
-        elif period != item.period:
+        elif item.ends is None and payload["billing_period"] == item.period:
+            credit, charge = min(item.value, value), value
+        elif payload["billing_period"] != item.period:
             credit, charge, is_new = item.worth(told.at), value, True
         else:
-            credit, charge, is_new = item.worth(told.at), part_down(value, left, whole), False
-        name = sold.name if is_other else item.name
-        self.changes[told.payload["change_id"]] = Change(
-            item, name, quantity, price, period, value, credit, charge, is_new
-        )
-        self._hold_against(told, "credit", credit, held.currency)
-        self._hold_against(told, "charge", charge, held.currency)
-        if charge:
-            invoice = Invoice(max(charge - credit, 0), held.currency, subscription=told.subject)
-            self._use_credit(invoice)
-            self.invoices[told.payload["invoice_id"]] = invoice
+            credit, charge = item.worth(told.at), item.rest_of(value, told.at)
+        period = payload["billing_period"]
+        plan = payload["plan_id"]
+        return Change(item, plan, price, quantity, period, value, credit, charge, is_new)
 
-    def _item_of(self, held: Held, payload: Payload) -> Item:
-        if "add_on_subscription_id" not in payload:
-            return held.own
-        return next(item for item in held.add_ons if item.name == payload["plan"])
-
-    def _net(self, held: Held, item: Item, full: int) -> int:
-        """
-        With the coupon that lessens the current period, where one does: of all that it lessened
-        together then, what falls to this.
-        """
-        if item.value >= item.full or item.coupon is None:
+    def _net(self, holding: Holding, item: Item, full: int) -> int:
+        """With the discount of the current period: the item's part of it at the new price."""
+        lessened_by = item.lessened_by
+        if lessened_by is None or lessened_by.coupon is None:
             return full
         together = [
             each
-            for each in (held.own, *held.add_ons)
+            for each in holding.items
             if each is item
-            or (not each.is_unpaid and each.start == item.start and each.value < each.full)
+            or (
+                each.lessened_by is lessened_by
+                and each.start == item.start
+                and each.status in ("active", "trialing")
+            )
         ]
-        amounts = [full if each is item else each.full for each in together]
-        at = next(number for number, each in enumerate(together) if each is item)
-        return full - item.coupon.off(amounts, held.currency)[at]
+        off = lessened_by.coupon.off([full if each is item else each.full for each in together])
+        return full - off[together.index(item)]
 
-    def _subscription_changed(self, told: Told) -> None:
-        change = self.changes.get(told.payload["change_id"])
+    def _on_subscription_changed(self, told: Told) -> None:
+        change = self._changes.pop(told.payload["change_id"], None)
         if change is None:
-            return  # with a renewal, which has told it
-        held, item = self.held[told.subject], change.item
-        if item is held.own:
-            if change.name != item.name:
-                held.pending_plan = None
-            held.pending_quantity = None
-        item.name, item.quantity = change.name, change.quantity
-        item.price, item.period, item.value = change.price, change.period, change.value
+            return  # what a renewal has taken up
+        holding, item = self.holdings[told.subject], change.item
+        if item is holding.plan:
+            holding.seats = None
+            if change.plan:
+                item.of = change.plan
+                holding.wish = None
+        item.price, item.quantity, item.period = change.price, change.quantity, change.period
+        was_worth = item.value
         if change.is_new_period:
-            item.anchor = item.start = told.at
-            item.end = after(told.at, item.period, 1)
-        self.credit[held.currency] += max(change.credit - change.charge, 0)
+            item.begin(told.at)
+        item.value = change.value
+        if item.ends is None:
+            item.value = max(was_worth, change.value)  # paid for good stays paid for
+        if item.value >= item.full:
+            item.lessened_by = None
+        self.credit[holding.currency] += max(change.credit - change.charge, 0)
 
-    def _subscription_change_scheduled(self, told: Told) -> None:
-        held = self.held[told.subject]
-        name, quantity = told.payload["plan"], told.payload["quantity"]
-        held.pending_plan = name if name != held.own.name else None
-        held.pending_quantity = quantity if quantity != held.own.quantity else None
+    def _on_subscription_change_scheduled(self, told: Told) -> None:
+        holding, payload = self.holdings[told.subject], told.payload
+        asked, plan, quantity = payload["asked"], payload["plan_id"], payload["quantity"]
+        if asked["plan"]:
+            price = units(payload["price"], holding.currency)
+            holding.wish = Wish(plan, price, payload["billing_period"]) if plan else None
+        if asked["quantity"] is not None or (asked["plan"] and plan is None):
+            holding.seats = quantity if quantity != holding.plan.quantity else None
 
-    def _subscription_change_withdrawn(self, told: Told) -> None:
-        held = self.held[told.subject]
-        held.pending_plan = held.pending_quantity = None
+    def _on_subscription_change_withdrawn(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        holding.wish = holding.seats = None
 
-    # --- What is taken back ---
+    # --- What is not paid, or given back ---
 
-    def _invoice_withdrawn(self, told: Told) -> None:
-        self._give_back(told.subject)
+    def _on_invoice_withdrawn(self, told: Told) -> None:
+        self._cancel(told.subject)
 
-    def _invoice_expired(self, told: Told) -> None:
-        self._give_back(told.subject)
+    _on_invoice_expired = _on_invoice_voided = _on_invoice_withdrawn
 
-    def _give_back(self, pk: str) -> None:
+    def _cancel(self, pk: str) -> None:
         invoice = self.invoices[pk]
+        if invoice.status != "open":
+            return
+        invoice.status = "cancelled"
         self.credit[invoice.currency] += invoice.credit
-        invoice.credit = 0
-        held, coupon = self.held.get(invoice.subscription), invoice.coupon
-        if held is None or coupon is None or coupon.left is None:
-            return
-        if held.coupon in (None, coupon):
-            # One that was taken off stays off; one that was used up is good again.
-            if coupon.left == 0:
-                held.coupon = coupon
+        holding = self.holdings.get(invoice.subscription or "")
+        if holding and invoice.reason == "renewal" and invoice.coupon:
+            self._give_period_back(holding, invoice.coupon)
+        if invoice.reason == "checkout":
+            for line in invoice.lines:
+                if line.item in self._items:
+                    self._items[line.item].end()
+
+    def _give_period_back(self, holding: Holding, coupon: Coupon) -> None:
+        """One at a time: where another one is on it by now, the period is lost."""
+        if coupon.left is not None and (holding.coupon is coupon or not _is_good(holding.coupon)):
             coupon.left += 1
+            holding.coupon = coupon
 
-    # --- Pause, end, coupon ---
+    def _on_invoice_refunded(self, told: Told) -> None:
+        invoice = self.invoices[told.subject]
+        invoice.status = "refunded"
+        self.credit[invoice.currency] += invoice.credit
+        for line in invoice.lines:
+            item = self._items.get(line.item)
+            is_newest = item and (invoice.reason == "checkout" or item.start == line.start)
+            if item and item.kind == "add_on" and is_newest and invoice.reason != "change":
+                item.end()
 
-    def _subscription_paused(self, told: Told) -> None:
-        held = self.held[told.subject]
-        held.status, held.paused_at = "paused", told.at
+    # --- Pause and end ---
 
-    def _subscription_resumed(self, told: Told) -> None:
-        self._prolong(self.held[told.subject], told.at)
+    def _on_subscription_paused(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        holding.paused = told.at
+        for item in holding.items:
+            if item.status == "active":
+                item.status = "paused"
 
-    def _prolong(self, held: Held, at: datetime) -> None:
-        """Further periods of the subscription are counted from where this one ends now."""
-        if held.paused_at is None:
+    def _on_subscription_resumed(self, told: Told) -> None:
+        self.holdings[told.subject].prolong(told.at)
+
+    def _on_subscription_cancelled(self, told: Told) -> None:
+        holding, payload = self.holdings[told.subject], told.payload
+        if holding.plan.status == "pending":
+            self._cancel(holding.checkout)
             return
-        for item in (held.own, *held.add_ons):
-            pause = at - held.paused_at
-            item.start += pause
-            item.end += pause
-            item.anchor = item.end if item is held.own else (item.anchor or item.start) + pause
-        held.status, held.paused_at = "active", None
+        if payload.get("with_credit"):
+            for item in holding.items:
+                at = told.at if item.status == "cancelled" else holding.paused or told.at
+                if item.is_running(at):
+                    self.credit[holding.currency] += item.worth(at)
+        if payload.get("at_once") or payload.get("reason") in AT_ONCE or not holding.plan.ends:
+            holding.paused = None
+            for item in holding.items:
+                if item.status != "pending":
+                    item.end()
+            return
+        if holding.paused:
+            holding.prolong(told.at)
+        holding.plan.status = "cancelled"
 
-    def _subscription_cancelled(self, told: Told) -> None:
-        held = self.held.get(told.subject)
-        if held is None:
-            return  # never paid
-        if told.payload.get("credit"):
-            at = held.paused_at or told.at
-            running = [item for item in held.add_ons if not item.is_unpaid]
-            given = sum(item.worth(at) for item in (held.own, *running))
-            self._hold_against(told, "credit", given, held.currency)
-            self.credit[held.currency] += given
-        else:
-            self._prolong(held, told.at)
-        held.status, held.paused_at = "cancelled", None
+    def _on_subscription_uncancelled(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        is_on_trial = holding.trial_ends is not None and holding.trial_ends > told.at
+        holding.plan.status = "trialing" if is_on_trial else "active"
 
-    def _subscription_uncancelled(self, told: Told) -> None:
-        self.held[told.subject].status = "active"
+    def _on_add_on_cancelled(self, told: Told) -> None:
+        item = self._items[told.subject]
+        item.status = "cancelled"
+        if item.ends is None:
+            item.end()
 
-    def _coupon_redeemed(self, told: Told) -> None:
-        code = BY_CODE[told.payload["coupon"]]
-        held = self.held[told.subject]
-        held.coupon = Coupon(code.code, code.periods)
+    def _on_add_on_uncancelled(self, told: Told) -> None:
+        holding = self.holdings[told.payload["subscription_id"]]
+        self._items[told.subject].status = holding.plan.status
 
-    def _coupon_taken_off(self, told: Told) -> None:
-        self.held[told.subject].coupon = None
+    # --- Coupons and credit ---
 
-    # --- Amounts ---
+    def _on_coupon_redeemed(self, told: Told) -> None:
+        holding = self.holdings[told.subject]
+        holding.coupon = _coupon(told.payload, holding.currency)
 
-    def _use_credit(self, invoice: Invoice) -> None:
-        invoice.credit = min(self.credit[invoice.currency], invoice.total)
-        self.credit[invoice.currency] -= invoice.credit
-        invoice.total -= invoice.credit
+    def _on_coupon_taken_off(self, told: Told) -> None:
+        coupon = self.holdings[told.subject].coupon
+        assert coupon is not None
+        coupon.is_taken_off = True
 
-    def _hold_against(self, told: Told, key: str, units: int, currency: str) -> None:
-        said = round(Fraction(told.payload[key]) * 10 ** PLACES[currency])
-        if said != units:
-            self.faults.append(f"{told.name} at {told.at}: {key} {said}, recomputed {units}")
+    def _use_credit(self, pk: str) -> None:
+        invoice = self.invoices[pk]
+        used = min(self.credit[invoice.currency], invoice.total)
+        if used:
+            self.credit[invoice.currency] -= used
+            invoice.lines.append(Line("credit", pk, -used))
+
+    def _hold_against(self, told: Told, name: str, amount: int, currency: str) -> None:
+        if units(told.payload[name], currency) != amount:
+            was = f"{name} {told.payload[name]} {currency}"
+            self.faults.append(f"{told.at} {told.name}: {was}, and not {shown(amount, currency)}")
+
+
+def _coupon(terms: dict[str, Any], currency: str) -> Coupon:
+    percent, amount = terms["percent"], terms["amount"]
+    return Coupon(
+        percent=None if percent is None else Fraction(percent),
+        amount=None if amount is None else units(amount, currency),
+        left=terms["periods"],
+    )
+
+
+def _is_good(coupon: Coupon | None) -> bool:
+    return coupon is not None and coupon.is_good

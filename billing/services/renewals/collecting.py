@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from billing.services.renewals import dunning, taking
 from billing.services.renewals.whose import is_run
 from config import rows
 from config.errors import DomainError
+
+logger = logging.getLogger(__name__)
 
 Outcome = PaymentAttempt.Outcome
 OPEN = (Invoice.Status.PENDING, Invoice.Status.FAILED)
@@ -167,5 +170,6 @@ def _refuse(attempt: PaymentAttempt, answer: providers.Charge, now: datetime) ->
     locked.failure = answer.failure
     locked.finished_at = now
     locked.save(update_fields=["outcome", "failure", "finished_at"])
+    logger.info("Attempt %s of invoice %s was refused: %s", locked.pk, invoice, locked.failure)
     if invoice.is_payable:
         dunning.note_failure(invoice=invoice, attempt=locked, now=now)

@@ -76,11 +76,17 @@
             field.setAttribute("aria-label", row ? `${column} of ${row}` : column);
         }
     });
-    document.querySelectorAll("input[placeholder]").forEach((input) => {
-        if (!isNamed(input) && input.labels.length === 0) {
-            input.setAttribute("aria-label", input.placeholder);
-        }
-    });
+    function nameByPlaceholder() {
+        document.querySelectorAll("input[placeholder]").forEach((input) => {
+            if (!isNamed(input) && [...input.labels].every((label) => !label.textContent.trim())) {
+                input.setAttribute("aria-label", input.placeholder);
+            }
+        });
+    }
+
+    nameByPlaceholder();
+    // Two lists to choose from are made of a field only when everything has loaded.
+    window.addEventListener("load", nameByPlaceholder);
     document.querySelectorAll(ICON).forEach((icon) => {
         if (!icon.hasAttribute("role")) {
             icon.setAttribute("aria-hidden", "true");

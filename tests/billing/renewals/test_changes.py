@@ -80,6 +80,21 @@ class TestUpgradeOnDay10Of31:
         assert str(asked.amount_due) == "49.66"
         assert (asked.days_remaining, asked.takes_effect) == (22, "now")
 
+    def test_is_told_so_that_it_can_be_reckoned_again(self, basic):
+        pro = plan("Pro", "99.00")
+
+        done = request(basic, self.NOW, plan=pro, quantity=2)
+
+        (event,) = Event.objects.filter(name="subscription.change_requested")
+        told = {name: event.payload[name] for name in ("plan_id", "add_on_id", "invoice_id")}
+        assert told == {
+            "plan_id": str(pro.pk),
+            "add_on_id": None,
+            "invoice_id": str(done.invoice.pk),
+        }
+        terms = ("price", "quantity", "billing_period", "arrival")
+        assert [event.payload[name] for name in terms] == ["99.00", 2, "monthly", "prorated"]
+
     def test_nothing_changes_before_it_is_paid(self, basic):
         done = request(basic, self.NOW, plan=plan("Pro", "99.00"))
 
