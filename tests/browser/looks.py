@@ -46,7 +46,11 @@ _FAULTS = """
 }
 """
 _FITS = "document.documentElement.scrollWidth <= window.innerWidth"
-_SETTLED = "!document.documentElement.hasAttribute('x-cloak') && document.readyState === 'complete'"
+_SETTLED = """
+() => !document.documentElement.hasAttribute("x-cloak") && document.readyState === "complete"
+    // After all that waits for jQuery.
+    && (window.django?.jQuery ? window.django.jQuery.ready.then(() => true) : true)
+"""
 _WIDEST = """
 () => [...document.querySelectorAll("main *, #main *")]
     .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 1)
@@ -55,6 +59,7 @@ _WIDEST = """
 _MARKS = """
 (element) => {
     const looks = (one) => {
+        one.getAnimations().forEach((animation) => animation.finish());
         const style = getComputedStyle(one);
         return [style.outline, style.boxShadow, style.borderColor, style.backgroundColor].join();
     };
@@ -76,7 +81,6 @@ def settle(page: Page) -> None:
     """Until it is what a person would see."""
     page.wait_for_load_state()
     page.wait_for_function(_SETTLED)
-    page.evaluate("window.django?.jQuery?.ready.then(() => null)")  # after all that waits for it
 
 
 def overflow(page: Page) -> list[str]:

@@ -1,5 +1,5 @@
 /* What unfold's own pages leave to the mouse and the eye: icons are read out, toggles cannot be
-   reached by the keyboard. */
+   reached by the keyboard, the focus is lost. */
 
 "use strict";
 
@@ -92,4 +92,9 @@
             icon.setAttribute("aria-hidden", "true");
         }
     });
+    // The page is hidden until Alpine has begun, and a browser that was quicker than that found
+    // nothing to put the focus on.
+    if (document.activeElement === document.body) {
+        document.querySelector("[autofocus]")?.focus();
+    }
 })();
