@@ -94,7 +94,11 @@ class AttemptInline(ReadOnlyInline):
     model = PaymentAttempt
     verbose_name_plural = "attempts to take the payment"
     ordering = ("-id",)
-    fields = ("number", "provider", "shown_outcome", "failure", "started_at", "finished_at")
+    fields = ("number", "shown_provider", "shown_outcome", "failure", "started_at", "finished_at")
+
+    @admin.display(description="provider")
+    def shown_provider(self, attempt: PaymentAttempt) -> str:
+        return channel(attempt.provider)
 
     @admin.display(description="outcome")
     def shown_outcome(self, attempt: PaymentAttempt) -> str:

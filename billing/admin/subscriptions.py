@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -51,6 +52,13 @@ BULKS = (
 )
 
 
+CHANGE_WAITS = Exists(
+    SubscriptionChange.objects.filter(
+        subscription=OuterRef("pk"), status=SubscriptionChange.Status.PENDING
+    )
+)
+
+
 class StandingFilter(admin.SimpleListFilter):
     """What somebody may have to look after."""
 
@@ -60,7 +68,10 @@ class StandingFilter(admin.SimpleListFilter):
         "parked": ("Parked", Q(parked_at__isnull=False)),
         "past_due": ("Past due", Q(past_due_since__isnull=False)),
         "trial": ("On trial", Q(status=SubscriptionStatus.TRIALING)),
-        "changing": ("Changes at its end", ~Q(pending_plan=None) | ~Q(pending_quantity=None)),
+        "changing": (
+            "Is to change",
+            ~Q(pending_plan=None) | ~Q(pending_quantity=None) | Q(CHANGE_WAITS),
+        ),
         "cancelling": (
             "Cancelled, and runs on",
             Q(status=SubscriptionStatus.CANCELLED, expires_at__gt=Greatest("cancelled_at", Now())),
@@ -88,6 +99,14 @@ class PeriodColumns:
     @admin.display(description="price")
     def shown_price(self, row: Any) -> str:
         return money(row.amount, row.currency)
+
+    @admin.display(description="started", ordering="started_at")
+    def started(self, row: Any) -> SafeString | str:
+        return _day(row.started_at)
+
+    @admin.display(description="ends", ordering="expires_at")
+    def ends(self, row: Any) -> SafeString | str:
+        return _day(row.expires_at)
 
     @admin.display(description="in use", boolean=True)
     def in_use(self, row: Any) -> bool:
@@ -175,8 +194,8 @@ class PeriodOfUseAdmin(PeriodColumns, ReadOnlyAdmin):
         "in_use",
         "shown_price",
         "billing_period",
-        "started_at",
-        "expires_at",
+        "started",
+        "ends",
     )
     search_fields = ("user__email", "name", "id__exact")
     search_help_text = "E-mail, what was bought, or id"
@@ -194,8 +213,8 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
         "in_use",
         "price_of_all",
         "billing_period",
-        "started_at",
-        "expires_at",
+        "started",
+        "ends",
     )
     list_filter = (StandingFilter, "status", "plan", "billing_period", CurrencyFilter) + (
         RunningFilter,
@@ -220,6 +239,9 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
         ("Cancelled", {"fields": (("cancelled_at", "cancel_reason"), "id")}),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        return super().get_queryset(request).annotate(change_waits=CHANGE_WAITS)
+
     def may_take(self, request: HttpRequest, step: Step, row: Subscription) -> bool:
         """To bring an unpaid one to life is to take a payment."""
         takes_payment = step.name == "activate" and row.status == SubscriptionStatus.PENDING
@@ -243,6 +265,8 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
             return _label("Past due", f"since {day(subscription.past_due_since)}{ends}")
         if subscription.pending_plan_id or subscription.pending_quantity:
             return f"Becomes {self.next_plan(subscription)}"
+        if subscription.change_waits:  # type: ignore[attr-defined]
+            return "A change waits for its payment"
         return NOTHING
 
     @admin.display(description="changes to, at the next period")
@@ -268,6 +292,11 @@ class SubscriptionAdmin(Bulks, Steps, PeriodOfUseAdmin):
         if redemption is None:
             return NOTHING
         return f"{redemption.coupon.code}: {redemption.name}, {periods_left(redemption)}"
+
+
+def _day(at: datetime | None) -> SafeString | str:
+    """On one line: a list is for comparing."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', day(at)) if at else NOTHING
 
 
 def _label(what: str, more: str) -> SafeString:

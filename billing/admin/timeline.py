@@ -82,6 +82,7 @@ _SUBJECTS: dict[str, type] = {
 # Codes that events carry as their reason: the sentence has said it.
 _CODES = {
     *UNMATCHED,
+    *Invoice.Reason.values,
     *("customer", "not_paid_in_time", "refunded", "staff", "superseded", "unpaid", "voided"),
 }
 

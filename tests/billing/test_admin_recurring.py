@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from billing.admin import timeline, upcoming
+from billing.admin.links import Links
 from billing.models import (
     Coupon,
     Event,
@@ -625,7 +627,10 @@ class TestPages:
 
     @pytest.mark.parametrize(
         ("standing", "found"),
-        [("parked", 1), ("past_due", 1), ("trial", 1), ("cancelling", 1), ("x", 0)],
+        [
+            *[("parked", 1), ("past_due", 1), ("trial", 1), ("cancelling", 1), ("x", 0)],
+            ("changing", 2),
+        ],
     )
     def test_of_the_list_filters_by_standing(self, support, standing, found):
         parked()
@@ -635,7 +640,18 @@ class TestPages:
             leaving = subscribe(UserFactory(), plan=PlanFactory(), now=timezone.now() - DAY)
             endings.cancel(subscription=leaving, at_once=at_once, now=timezone.now())
 
+        now = timezone.now()
+        for plan in (PlanFactory(name="Now"), PlanFactory(name="Later")):
+            changing = subscribe(UserFactory(), plan=plan, now=now - DAY)
+            if plan.name == "Now":
+                changes.request(subscription=changing, quantity=3, now=now)
+            else:
+                changes.at_period_end(subscription=changing, quantity=3, now=now)
+
         page = support.get(list_of(Subscription), {"standing": standing})
+        if standing == "changing":
+            assert "A change waits for its payment" in text_of(page)
+            assert "Becomes Later × 3" in text_of(page)
 
         assert page.context["cl"].result_count == found
 
@@ -681,6 +697,14 @@ class TestTurnClock:
 
 
 class TestTimeline:
+    def test_takes_no_code_for_a_reason_that_somebody_gave(self, support):
+        past_due()
+
+        (told,) = timeline.tell([Event.objects.get(name="invoice.issued")], Links(AnonymousUser()))
+
+        assert told.reason == ""
+        assert "issued for the next period, $29.00" in told.sentence
+
     def test_has_a_sentence_for_every_event_of_the_services(self):
         names = {
             name
