@@ -19,7 +19,7 @@ from unfold.widgets import (
 from accounts.models import User
 from billing.admin.columns import day
 from billing.admin.steps import ReasonForm, Step
-from billing.models import PaymentAttempt, Subscription
+from billing.models import CouponRedemption, PaymentAttempt, Subscription
 from billing.models.subscription import LIVE, SubscriptionStatus
 from billing.services import (
     change_quotes,
@@ -119,9 +119,13 @@ def _told(quote: Quote) -> str:
     else:
         what = f"{quote.to_pay.for_people()} to pay."
     return (
-        f"At this moment {quote.charge.for_people()} are charged and"
+        f"At this moment {quote.charge.for_people()} are charged{_with(quote.coupon)} and"
         f" {quote.credit.for_people()} given back: {what} {period}"
     )
+
+
+def _with(coupon: CouponRedemption | None) -> str:
+    return f" (less a period of the coupon {coupon.name})" if coupon else ""
 
 
 def _is_signed(seen: str, terms: list[str]) -> bool:

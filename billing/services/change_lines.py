@@ -1,4 +1,4 @@
-"""The two lines of a change's invoice: what is given back, and what is asked for instead."""
+"""The lines of a change's invoice: what is given back, and what is asked for instead."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Line = InvoiceLineItem.Type
 
 def of(*, item: Item, target: Target, asked: Quote, now: datetime) -> list[Draft]:
     """
-    Return the credit, as far as it is used here, and the charge.
+    Return the credit, as far as it is used here, the charge, and what a coupon takes off a new
+    period.
 
     What the credit is more goes to the customer's credit account, so that the sum is not negative.
     """
     used = smaller(asked.credit, asked.charge)
     given_back = [_credit(item, used, now)] if used.amount else []
-    return [*given_back, _charge(item, target, asked, now)]
+    return [*given_back, _charge(item, target, asked, now), *_discount(item, target, asked)]
 
 
 def _credit(item: Item, used: Money, now: datetime) -> Draft:
@@ -45,15 +46,20 @@ def _charge(item: Item, target: Target, asked: Quote, now: datetime) -> Draft:
             unit_price=asked.charge,
             period=(now, item.paid_end),
         )
-    is_whole = asked.charge == target.price
     return Draft(
         type=_kind(item),
         item_id=item.pk,
-        description=target.name if is_whole else _named(target.name, target.quantity),
-        unit_price=Money(target.amount, target.currency) if is_whole else asked.charge,
-        quantity=target.quantity if is_whole else 1,
+        description=target.name,
+        unit_price=Money(target.amount, target.currency),
+        quantity=target.quantity,
         period=(now, periods.end(anchor=now, billing_period=target.billing_period)),
     )
+
+
+def _discount(item: Item, target: Target, asked: Quote) -> list[Draft]:
+    if asked.coupon is None:
+        return []
+    return [Draft(Line.DISCOUNT, item.pk, asked.coupon.name, asked.charge - target.price)]
 
 
 def _kind(item: Item) -> Line:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from billing.models import AddOnSubscription, Subscription
+from billing.models import AddOnSubscription, CouponRedemption, Subscription
 from billing.models.subscription import SubscriptionStatus
-from billing.services import coupons, proration, terms
+from billing.services import changed, coupons, proration, renewed, terms
 from billing.services.changed import CHANGEABLE, Item
 from billing.services.selection import (
     MOST_SEATS,
@@ -75,6 +75,7 @@ class Quote:
     goes to the customer's credit account. At a period's end nothing is due.
 
     :param value: what a whole period costs then, all seats, after discounts
+    :param coupon: what lessens a new period by one of its own
     :param is_in_trial: nothing is paid for the current period
     :param on_account: what of the customer's credit account is used for it
     """
@@ -87,6 +88,7 @@ class Quote:
     value: Money
     on_account: Money
     is_in_trial: bool = False
+    coupon: CouponRedemption | None = None
 
     @property
     def amount_due(self) -> Money:
@@ -176,13 +178,14 @@ def reckon(*, subscription: Subscription, item: Item, target: Target, now: datet
     zero = Money.zero(target.currency)
     value = net_value(subscription=subscription, item=item, target=target)
     quoted = partial(_quote, item, now=now, value=value, credit=zero, charge=zero)
+    anew = partial(_anew, item, subscription=subscription, target=target, now=now)
     if target.arrival == Arrival.PERIOD_END and item.paid_end is not None:
         return quoted(takes_effect="period_end")
     if subscription.status == Status.TRIALING and (item is subscription or not item.period_value):
         # Until the trial ends nothing is paid, and then the new price is.
         return quoted(is_in_trial=True)
     if target.arrival == Arrival.FULL_PRICE:
-        return quoted(charge=value, begins_new_period=True)
+        return anew(credit=zero)
     is_other_length = target.billing_period != item.billing_period
     if item.paid_end is None and not is_other_length:
         # It is paid for good: the difference is asked for, and nothing is given back.
@@ -190,12 +193,12 @@ def reckon(*, subscription: Subscription, item: Item, target: Target, now: datet
         return quoted(credit=smaller(worth, value), charge=value)
     credit = proration.worth(item, at=now)
     if is_other_length or item.paid_end is None:
-        return quoted(credit=credit, charge=value, begins_new_period=True)
+        return anew(credit=credit)
     return quoted(credit=credit, charge=proration.rest_of(item, at=now).down(value))
 
 
 def net_value(*, subscription: Subscription, item: Item, target: Target) -> Money:
-    """What a whole period of it costs, less the coupon that lessens the current one."""
+    """What the whole current period of it costs, less the coupon that lessens that."""
     if item.period_value >= terms.price_of(item).amount:
         return target.price
     items = _items_of(subscription)
@@ -221,6 +224,25 @@ def larger(one: Money, other: Money) -> Money:
 
 def smaller(one: Money, other: Money) -> Money:
     return min(one, other, key=lambda money: money.amount)
+
+
+def waiting(subscription: Subscription) -> list[UUID]:
+    """The unpaid invoices that a change takes back: of a renewal, and of another change."""
+    return [*renewed.open_invoices(subscription), *changed.waiting(subscription)]
+
+
+def _anew(
+    item: Item, *, subscription: Subscription, target: Target, credit: Money, now: datetime
+) -> Quote:
+    """A new period, as with a renewal: it costs the whole price, less a period of the coupon."""
+    coupon = coupons.of_next(subscription_id=subscription.pk, taken_back=waiting(subscription))
+    value = target.price
+    if coupon:
+        (off,) = coupons.discounts(redemption=coupon, amounts=[target.price])
+        value = target.price - off
+        coupon = coupon if off.amount else None
+    quote = _quote(item, now=now, value=value, credit=credit, charge=value, begins_new_period=True)
+    return replace(quote, coupon=coupon)
 
 
 def _quote(

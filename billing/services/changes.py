@@ -17,6 +17,7 @@ from billing.services import (
     change_lines,
     change_quotes,
     changed,
+    coupons,
     customer_credit,
     events,
     holding,
@@ -99,7 +100,7 @@ def request(
     _withdraw_what_waits(locked, now)
     change = _change(locked, add_on, target, asked, now)
     events.record(_requested(change, target, asked, author, now))
-    if asked.charge.amount:
+    if change.invoice_id:
         invoice = _issue(locked, add_on or locked, change, target, asked, now)
     else:
         invoice = None
@@ -199,7 +200,7 @@ def _balance(subscription: Subscription) -> Money:
 
 def _to_come_back(subscription: Subscription) -> Money:
     """What is used on invoices that the change would withdraw."""
-    ids = [*renewed.open_invoices(subscription), *changed.waiting(subscription)]
+    ids = change_quotes.waiting(subscription)
     return customer_credit.used_on(invoice_ids=ids, currency=subscription.currency)
 
 
@@ -277,7 +278,8 @@ def _change(
         charge=asked.charge.amount,
         begins_new_period=asked.begins_new_period,
         period_start=item.period_start,
-        invoice_id=uuid7() if asked.charge.amount else None,
+        # Of zero too where a coupon made it so: the discount is told on it.
+        invoice_id=uuid7() if asked.charge.amount or asked.coupon else None,
         created_at=now,
     )
 
@@ -291,6 +293,8 @@ def _issue(
     now: datetime,
 ) -> Invoice:
     """To be paid before the period ends that it was reckoned in; what comes to zero is at once."""
+    if asked.coupon:
+        coupons.use_next(subscription_id=subscription.pk)
     latest = now + timedelta(hours=settings.BILLING_CHANGE_HOURS)
     invoice = issuing.issue(
         pk=change.invoice_id,

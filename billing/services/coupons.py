@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Count, F, Q, Value, When
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 from django.db.models.functions import Upper
 from uuid_utils.compat import uuid7
 
@@ -133,6 +133,21 @@ def of_all(*, subscription_ids: Sequence[UUID]) -> dict[UUID, CouponRedemption]:
     return {redemption.subscription_id: redemption for redemption in standing}
 
 
+def of_next(*, subscription_id: UUID, taken_back: Sequence[UUID]) -> CouponRedemption | None:
+    """
+    What lessens what a subscription is invoiced for next, once these unpaid invoices of its are
+    taken back: their periods come back with them (``give_periods_back``).
+    """
+    standing = of(subscription_id=subscription_id)
+    if standing:
+        return standing if standing.status == Status.ACTIVE else None
+    for invoice in _lessened(invoice_ids=taken_back):
+        redemption = on_invoice(invoice=invoice)
+        if redemption and redemption.periods_left == 0:
+            return redemption
+    return None
+
+
 def last_lessened(*, item_ids: Sequence[UUID], user_id: UUID) -> dict[UUID, Invoice]:
     """
     The newest paid invoice on which a coupon has lessened a subscription, or an add-on, of a
@@ -196,6 +211,13 @@ def use_period(redemption: CouponRedemption) -> None:
         redemption.status = Status.USED_UP
 
 
+def use_next(*, subscription_id: UUID) -> None:
+    """A period less of what is on a subscription. The caller holds it."""
+    redemption = CouponRedemption.objects.get(subscription=subscription_id, status=Status.ACTIVE)
+    use_period(redemption)
+    redemption.save(update_fields=["periods_left", "status"])
+
+
 def activate(*, invoice: Invoice) -> None:
     """Its checkout is paid: what was held lessens what follows, if a period of it is left."""
     held = CouponRedemption.objects.filter(invoice=invoice, status=Status.HELD)
@@ -216,16 +238,11 @@ def release(*, invoice_ids: Sequence[UUID]) -> None:
 
 def give_periods_back(*, invoice_ids: Sequence[UUID]) -> None:
     """
-    Renewals that were lessened are cancelled: the period was not used.
+    Renewals and changes that were lessened are cancelled: the period was not used.
 
     The caller holds their subscriptions.
     """
-    lessened = Invoice.objects.filter(
-        pk__in=invoice_ids,
-        reason=Invoice.Reason.RENEWAL,
-        line_items__type=InvoiceLineItem.Type.DISCOUNT,
-    ).distinct()
-    for invoice in lessened:
+    for invoice in _lessened(invoice_ids=invoice_ids):
         redemption = on_invoice(invoice=invoice)
         if redemption is None or redemption.periods_left is None:
             continue
@@ -238,6 +255,15 @@ def give_periods_back(*, invoice_ids: Sequence[UUID]) -> None:
             redemption.status = Status.ACTIVE
         redemption.periods_left += 1
         redemption.save(update_fields=["periods_left", "status"])
+
+
+def _lessened(*, invoice_ids: Sequence[UUID]) -> QuerySet[Invoice]:
+    """Those of them that used a period: not checkouts, whose coupon is held until they are paid."""
+    return Invoice.objects.filter(
+        pk__in=invoice_ids,
+        reason__in=(Invoice.Reason.RENEWAL, Invoice.Reason.CHANGE),
+        line_items__type=InvoiceLineItem.Type.DISCOUNT,
+    ).distinct()
 
 
 def _amount_of(coupon: Coupon, currency: str) -> Decimal | None:

@@ -90,6 +90,9 @@ class Invoice:
             for line, amount in zip(lines, off, strict=True)
             if amount
         ]
+        self.use(coupon)
+
+    def use(self, coupon: Coupon) -> None:
         self.coupon = coupon
         if coupon.left is not None:
             coupon.left -= 1
@@ -218,7 +221,11 @@ class Holding:
 
 @dataclass
 class Change:
-    """What was asked for in the middle of a period, until it takes effect."""
+    """
+    What was asked for in the middle of a period, until it takes effect.
+
+    :param off: what a coupon takes off a new period
+    """
 
     item: Item
     plan: str | None
@@ -229,3 +236,5 @@ class Change:
     credit: int
     charge: int
     is_new_period: bool
+    off: int = 0
+    lessened_by: Invoice | None = None

@@ -288,7 +288,7 @@ class Recomputation:
         self._changes[payload["change_id"]] = change
         self._hold_against(told, "credit", change.credit, holding.currency)
         self._hold_against(told, "charge", change.charge, holding.currency)
-        if bool(change.charge) != bool(payload["invoice_id"]):
+        if bool(change.charge or change.off) != bool(payload["invoice_id"]):
             self.faults.append(f"{payload['change_id']}: an invoice for {change.charge}?")
         if payload["invoice_id"]:
             invoice = Invoice("change", holding.currency, told.subject)
@@ -296,27 +296,37 @@ class Recomputation:
             given_back = min(change.credit, change.charge)
             if given_back:
                 invoice.lines.append(Line(item.kind, item.id, -given_back))
-            invoice.lines.append(Line(item.kind, item.id, change.charge))
+            invoice.lines.append(Line(item.kind, item.id, change.charge + change.off))
+            if change.off:
+                assert holding.coupon
+                invoice.lines.append(Line("discount", item.id, -change.off))
+                invoice.use(holding.coupon)
+                change.lessened_by = invoice
             self._use_credit(payload["invoice_id"])
 
     def _reckon(self, holding: Holding, item: Item, told: Told) -> Change:
         payload = told.payload
         price, quantity = units(payload["price"], holding.currency), payload["quantity"]
         value = self._net(holding, item, price * quantity)
+        coupon = holding.coupon if holding.coupon and holding.coupon.is_good else None
+        off = coupon.off([price * quantity])[0] if coupon else 0
         is_new = False
         if item.is_free and item.ends and told.at < item.ends:
             value = credit = charge = 0
         elif payload["arrival"] == "full_price":
+            value = price * quantity - off
             credit, charge, is_new = 0, value, True
         elif item.ends is None and payload["billing_period"] == item.period:
             credit, charge = min(item.value, value), value
         elif payload["billing_period"] != item.period:
+            value = price * quantity - off
             credit, charge, is_new = item.worth(told.at), value, True
         else:
             credit, charge = item.worth(told.at), item.rest_of(value, told.at)
         period = payload["billing_period"]
         plan = payload["plan_id"]
-        return Change(item, plan, price, quantity, period, value, credit, charge, is_new)
+        off = off if is_new else 0
+        return Change(item, plan, price, quantity, period, value, credit, charge, is_new, off)
 
     def _net(self, holding: Holding, item: Item, full: int) -> int:
         """With the discount of the current period: the item's part of it at the new price."""
@@ -350,6 +360,7 @@ class Recomputation:
         was_worth = item.value
         if change.is_new_period:
             item.begin(told.at)
+            item.lessened_by = change.lessened_by
         item.value = change.value
         if item.ends is None:
             item.value = max(was_worth, change.value)  # paid for good stays paid for
@@ -384,7 +395,7 @@ class Recomputation:
         invoice.status = "cancelled"
         self.credit[invoice.currency] += invoice.credit
         holding = self.holdings.get(invoice.subscription or "")
-        if holding and invoice.reason == "renewal" and invoice.coupon:
+        if holding and invoice.reason != "checkout" and invoice.coupon:
             self._give_period_back(holding, invoice.coupon)
         if invoice.reason == "checkout":
             for line in invoice.lines:

@@ -39,7 +39,8 @@ CHECKS = (
                AND (change.invoice_id IS NOT NULL OR change.charge = 0) AS holds
           FROM billing_subscriptionchange change
           LEFT JOIN (SELECT invoice_id, sum(amount) AS total FROM billing_invoicelineitem
-                      WHERE type IN ('subscription', 'add_on') GROUP BY invoice_id) lines
+                      WHERE type IN ('subscription', 'add_on', 'discount')
+                      GROUP BY invoice_id) lines
                  ON lines.invoice_id = change.invoice_id
         """,
     ),

@@ -42,12 +42,13 @@ CHECKS = (
     Check(
         "discount_lessens_a_line",
         "A discount lessens a line of its invoice, and by no more than that comes to",
+        # On the invoice of a change the same item has what is given back, too.
         """
         SELECT discount.id, discount.amount < 0 AND line.amount + discount.amount >= 0 AS holds
           FROM billing_invoicelineitem discount
           LEFT JOIN billing_invoicelineitem line
                  ON line.invoice_id = discount.invoice_id AND line.item_id = discount.item_id
-                    AND line.type IN ('subscription', 'add_on')
+                    AND line.type IN ('subscription', 'add_on') AND line.amount > 0
          WHERE discount.type = 'discount'
         """,
     ),
