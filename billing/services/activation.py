@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Exists, Max, OuterRef, Subquery, Sum, Value, When
-from django.db.models.functions import Coalesce, Least
+from django.db.models import Exists, Max, OuterRef, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 
 from billing.models import (
     AddOnSubscription,
@@ -21,8 +20,18 @@ from billing.models import (
     TokenBundlePurchase,
 )
 from billing.models.columns import amount_column
-from billing.models.subscription import LIVE, SubscriptionStatus
-from billing.services import changed, coupons, events, notices, renewed, terms, tokens, trials
+from billing.models.subscription import SubscriptionStatus
+from billing.services import (
+    changed,
+    coupons,
+    ended_at_once,
+    events,
+    notices,
+    renewed,
+    terms,
+    tokens,
+    trials,
+)
 from config import rows
 from config.errors import DomainError
 
@@ -125,23 +134,14 @@ def is_possible(*, invoice: Invoice, now: datetime) -> bool:
     return subscription.is_running_at(now)
 
 
-def end_add_ons(*, subscription_ids: list[UUID], reason: str, now: datetime) -> None:
-    """
-    End at once what runs with subscriptions that end at once, and what was still to be renewed with
-    them.
-    """
-    add_ons = AddOnSubscription.objects.filter(subscription_id__in=subscription_ids)
-    (add_ons.filter(status__in=LIVE) | add_ons.running(now)).update(**ended(reason, now))
-
-
 def end_subscriptions(*, subscription_ids: list[UUID], reason: str, now: datetime) -> None:
     """
     End at once, with the add-ons and with what was still to be paid for them: nobody is asked for a
     period of what is over. The caller holds the customer.
     """
-    end_add_ons(subscription_ids=subscription_ids, reason=reason, now=now)
+    ended_at_once.end_add_ons(subscription_ids=subscription_ids, reason=reason, now=now)
     Subscription.objects.filter(pk__in=subscription_ids).update(
-        paused_at=None, past_due_since=None, **ended(reason, now)
+        paused_at=None, past_due_since=None, **ended_at_once.columns(reason, now)
     )
     changed.withdraw_of_ended(subscription_ids=subscription_ids, now=now)
 
@@ -195,21 +195,6 @@ def _supersede(new: Subscription, now: datetime) -> list[Event]:
         )
         for pk in replaced
     ]
-
-
-def ended(reason: str, now: datetime) -> dict[str, Any]:
-    return {
-        "status": SubscriptionStatus.CANCELLED,
-        "cancelled_at": now,
-        "cancel_reason": reason,
-        "grace_until": None,
-        # A paused one has time left: its clock stands. Of one that never ends LEAST leaves now; of
-        # one that has lapsed, when it did.
-        "expires_at": Case(
-            When(status=SubscriptionStatus.PAUSED, then=Value(now)),
-            default=Least("expires_at", Value(now)),
-        ),
-    }
 
 
 def not_before_what_stands(invoice: Invoice, now: datetime) -> datetime:

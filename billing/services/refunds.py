@@ -20,7 +20,7 @@ from billing.models import (
     TokenTransaction,
 )
 from billing.models.subscription import LIVE
-from billing.services import activation, customer_credit, events, token_returns
+from billing.services import activation, customer_credit, ended_at_once, events, token_returns
 from billing.services.invoices import InvoiceStateForbids, require_reason
 from billing.services.payments import PaymentNotUnmatched
 from config import history
@@ -200,7 +200,7 @@ def _end_subscription(invoice: Invoice, by: User, now: datetime) -> list[Event]:
 def _end_add_ons(which: Q, now: datetime) -> None:
     AddOnSubscription.objects.filter(
         Q(status__in=LIVE) | Q(pk__in=AddOnSubscription.objects.running(now)), which
-    ).update(**activation.ended(ENDED_BY_REFUND, now))
+    ).update(**ended_at_once.columns(ENDED_BY_REFUND, now))
 
 
 def _take_tokens_back(invoice: Invoice, now: datetime) -> tuple[int, int]:

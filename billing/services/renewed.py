@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from billing.models import AddOnSubscription, Event, Invoice, InvoiceLineItem, Subscription
 from billing.models.subscription import LIVE, SubscriptionStatus
-from billing.services import changed, events, terms
+from billing.services import changed, ended_at_once, events, terms
 from billing.services.withdrawal import take_back
 from config import rows
 
@@ -93,7 +93,7 @@ def extend_all(
 
 def give_up(*, invoice: Invoice, reason: str, by: UUID | None = None, now: datetime) -> None:
     """
-    Let the subscription end with what is paid for: its renewal was cancelled.
+    Let the subscription, and its add-ons, end with what is paid for: its renewal was cancelled.
 
     The caller holds the invoice and the customer.
     """
@@ -104,6 +104,8 @@ def give_up(*, invoice: Invoice, reason: str, by: UUID | None = None, now: datet
     subscription.status = Status.CANCELLED
     subscription.cancelled_at = now
     subscription.cancel_reason = reason
+    if subscription.expires_at and subscription.expires_at <= now:
+        ended_at_once.end_add_ons(subscription_ids=[subscription.pk], reason=reason, now=now)
     forget_dunning(subscription)
     subscription.save()
     who = {"by": str(by)} if by else {}

@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest
 
 from billing.models import AddOnSubscription, Event, Invoice, Subscription
 from billing.models.subscription import SubscriptionStatus
-from billing.services import activation, changed, events, holding, invoices, notices, renewed
+from billing.services import changed, ended_at_once, events, holding, invoices, notices, renewed
 from config.errors import DomainError
 
 Status = SubscriptionStatus
@@ -40,7 +40,8 @@ def cancel(
     *, subscription: Subscription, author: Author | None = None, now: datetime
 ) -> Subscription:
     """
-    Cancel: it runs on to the end of what is paid for; one that never ends, ends now.
+    Cancel: it runs on to the end of what is paid for; one that never ends, or is past due, is over,
+    and its add-ons with it.
 
     A paused one is resumed first, so that the paused time is not lost. One that was never paid
     is given up with its whole checkout: the invoice, bundles and add-ons are cancelled too.
@@ -63,9 +64,9 @@ def cancel(
         subscription.status = Status.CANCELLED
         subscription.cancelled_at = now
         subscription.cancel_reason = reason
-        if subscription.expires_at is None:
-            subscription.expires_at = now
-            activation.end_add_ons(subscription_ids=[subscription.pk], reason=reason, now=now)
+        if subscription.expires_at is None or subscription.expires_at <= now:
+            subscription.expires_at = subscription.expires_at or now
+            ended_at_once.end_add_ons(subscription_ids=[subscription.pk], reason=reason, now=now)
         _save(subscription, "subscription.cancelled", author, now)
         notices.cancelled(subscription=subscription, now=now)
         return subscription

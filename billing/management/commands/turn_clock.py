@@ -97,8 +97,8 @@ def _standing(user: User) -> str:
     newest = Subscription.objects.filter(user=user).order_by("-pk").first()
     if newest is None:
         return f"It is {clock.now_at:%Y-%m-%d %H:%M} for {user.email}, without a subscription."
-    until = f" until {newest.expires_at:%Y-%m-%d}" if newest.expires_at else ""
-    return (
-        f"It is {clock.now_at:%Y-%m-%d %H:%M} for {user.email}: "
-        f"{newest.name}, {newest.status}{until}."
-    )
+    ends = newest.expires_at
+    word = "until" if ends and ends > clock.now_at else "since"
+    day = f" {word} {ends:%Y-%m-%d}" if ends else ""
+    standing = f"{newest.name}, {newest.status}{day}"
+    return f"It is {clock.now_at:%Y-%m-%d %H:%M} for {user.email}: {standing}."

@@ -81,7 +81,7 @@ class TestEndedWhilePastDue:
         assert past_due.status == "cancelled"
         assert (past_due.past_due_since, past_due.grace_until) == (None, None)
         assert not past_due.is_valid_at(DUE + DAY)
-        assert add_on.grace_until is None
+        assert (add_on.status, add_on.grace_until) == ("cancelled", None)
         assert not add_on.is_valid_at(DUE + DAY)
 
     def test_nobody_is_asked_for_the_renewal_again(self, past_due, ended_by):
