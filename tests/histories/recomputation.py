@@ -449,6 +449,9 @@ class Recomputation:
         if holding.paused:
             holding.prolong(told.at)
         holding.plan.status = "cancelled"
+        if holding.plan.ends <= told.at:
+            for item in holding.running_add_ons():
+                item.end()
 
     def _on_subscription_uncancelled(self, told: Told) -> None:
         holding = self.holdings[told.subject]
