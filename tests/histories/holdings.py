@@ -218,6 +218,13 @@ class Holding:
         self.plan.status = "active"
         self.paused = None
 
+    def run_out(self, at: datetime) -> None:
+        """It is cancelled for its end; add-ons end with it where that is over."""
+        self.plan.status = "cancelled"
+        if self.plan.ends and self.plan.ends <= at:
+            for item in self.running_add_ons():
+                item.end()
+
 
 @dataclass
 class Change:

@@ -448,10 +448,7 @@ class Recomputation:
             return
         if holding.paused:
             holding.prolong(told.at)
-        holding.plan.status = "cancelled"
-        if holding.plan.ends <= told.at:
-            for item in holding.running_add_ons():
-                item.end()
+        holding.run_out(told.at)
 
     def _on_subscription_uncancelled(self, told: Told) -> None:
         holding = self.holdings[told.subject]
