@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -96,10 +98,47 @@ def shape(kind: type[serializers.BaseSerializer], row: Any) -> dict[str, Any]:
     """
     One row in the shape that ``kind`` describes.
 
-    A serializer makes all its fields anew whenever one is made; for output it is the same each
-    time, so one of each kind is kept. That is a quarter of a checkout's own time.
+    A serializer makes all its fields anew whenever one is made, and asks of each value what kind
+    of thing it is. For output that is the same each time, so it is found out once for each kind:
+    that is a third of a checkout's own time.
     """
-    return _ready(kind).to_representation(row)
+    return _shaper(kind)(row)
+
+
+@cache
+def _shaper(kind: type[serializers.BaseSerializer]) -> Callable[[Any], dict[str, Any]]:
+    return _shaper_of(_ready(kind))
+
+
+def _shaper_of(serializer: Any) -> Callable[[Any], dict[str, Any]]:
+    """What the serializer's ``to_representation`` does, for attributes that are plain values."""
+    if type(serializer).to_representation is not serializers.Serializer.to_representation:
+        return serializer.to_representation  # ModelSerializer has none of its own
+    parts = [
+        (field.field_name, _reader(field), _writer(field)) for field in serializer._readable_fields
+    ]
+
+    def shaped(row: Any) -> dict[str, Any]:
+        answer = {}
+        for name, read, write in parts:
+            value = read(row)
+            answer[name] = None if value is None else write(value)
+        return answer
+
+    return shaped
+
+
+def _reader(field: serializers.Field) -> Callable[[Any], Any]:
+    return attrgetter(field.source) if field.source_attrs else lambda row: row
+
+
+def _writer(field: Any) -> Callable[[Any], Any]:
+    if isinstance(field, serializers.ListSerializer):
+        shape_one = _shaper_of(field.child)
+        return lambda rows: [shape_one(row) for row in rows.all()]
+    if isinstance(field, serializers.Serializer):
+        return _shaper_of(field)
+    return field.to_representation
 
 
 class SubscribedPlanSerializer(serializers.Serializer):

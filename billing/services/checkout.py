@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -100,14 +100,18 @@ def place(
     :param answer: what to tell the client, in the bytes that a repeat gets too; called inside the
         transaction, because they are kept with what they tell of
     """
+    answers: list[idempotency.Answer] = []
+
+    def kept(made: Checkout) -> list[Model]:
+        answers.append(answer(made))
+        return [idempotency.record(key=key, answer=answers[0], now=now)] if key else []
+
     try:
         with transaction.atomic():
             if key and (before := idempotency.claim(key=key)):
                 return before
-            first = answer(create(user=user, order=order, now=now))
-            if key:
-                idempotency.keep(key=key, answer=first, now=now)
-            return first
+            create(user=user, order=order, beside=kept, now=now)
+            return answers[0]
     except Exception as failure:
         if key and idempotency.is_conflict(failure):
             return _first_answer(key)
@@ -119,7 +123,13 @@ def place(
 
 
 @transaction.atomic(savepoint=False)
-def create(*, user: User, order: Order, now: datetime) -> Checkout:
+def create(
+    *,
+    user: User,
+    order: Order,
+    beside: Callable[[Checkout], Sequence[Model]] | None = None,
+    now: datetime,
+) -> Checkout:
     """
     Make subscription, purchases, add-on subscriptions, invoice and lines, all pending.
 
@@ -127,6 +137,7 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     trigger compares its subtotal with the sum of its lines, and the number is taken as late as can
     be: its series is held to the commit. A total of zero is paid at once.
 
+    :param beside: what else to write when all is known that there is to tell, called last
     :raises DomainError: what ``selection.read`` refuses
     """
     chosen = selection.read(user=user, order=order, now=now)
@@ -149,10 +160,12 @@ def create(*, user: User, order: Order, now: datetime) -> Checkout:
     if is_free and not is_held:
         User.objects.lock(user.pk)
     checkout.invoice.number = numbers.take(now=now)
-    rows.insert(checkout.invoice)
     if is_free:
+        rows.insert(checkout.invoice)
         activation.settle_free(invoice=checkout.invoice, now=now)
         _reload(checkout)
+    told = beside(checkout) if beside else ()
+    rows.insert(*([] if is_free else [checkout.invoice]), *told)
     return checkout
 
 

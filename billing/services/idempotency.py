@@ -10,17 +10,23 @@ from uuid import UUID
 from django.db import IntegrityError, connection
 
 from billing.models import IdempotencyRecord
-from config import rows
 from config.errors import DomainError
+from config.prepared import Prepared
 
 # The lock is transactional: it is gone with the transaction, whatever becomes of the process.
-_CLAIM = """
-    SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)),
+_CLAIM = Prepared(
+    "claim_key",
+    """
+    SELECT pg_try_advisory_xact_lock(hashtextextended(%(lock)s, 0)),
            record.fingerprint, record.status_code, record.body
       FROM (VALUES (1)) AS always
       LEFT JOIN billing_idempotencyrecord record
              ON record.user_id = %(user)s AND record.key = %(key)s
-"""
+    """,
+    lock="text",
+    user="uuid",
+    key="text",
+)
 _CONSTRAINT = "idempotency_key_once"
 
 
@@ -75,13 +81,11 @@ def claim(*, key: Key) -> Answer | None:
     :raises IdempotencyKeyReused: if the key was used for another body
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM,
-            {
-                "name": f"idempotency:{key.user_id}:{key.text}",
-                "user": key.user_id,
-                "key": key.text,
-            },
+        _CLAIM.execute(
+            cursor,
+            lock=f"idempotency:{key.user_id}:{key.text}",
+            user=key.user_id,
+            key=key.text,
         )
         is_claimed, fingerprint, status_code, body = cursor.fetchone()
     if fingerprint is not None:
@@ -93,17 +97,15 @@ def claim(*, key: Key) -> Answer | None:
     return None
 
 
-def keep(*, key: Key, answer: Answer, now: datetime) -> None:
-    """Keep the answer, in the transaction of what it tells of."""
-    rows.insert(
-        IdempotencyRecord(
-            user_id=key.user_id,
-            key=key.text,
-            fingerprint=key.fingerprint,
-            status_code=answer.status_code,
-            body=answer.body,
-            created_at=now,
-        )
+def record(*, key: Key, answer: Answer, now: datetime) -> IdempotencyRecord:
+    """What keeps the answer; to be written in the transaction of what it tells of."""
+    return IdempotencyRecord(
+        user_id=key.user_id,
+        key=key.text,
+        fingerprint=key.fingerprint,
+        status_code=answer.status_code,
+        body=answer.body,
+        created_at=now,
     )
 
 

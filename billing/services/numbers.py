@@ -8,21 +8,31 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 
+from config.prepared import Prepared
+
 # The first series of the day that nobody holds; held from here to the commit.
-_TAKE = """
+_TAKE = Prepared(
+    "take_number",
+    """
     UPDATE billing_invoiceseries SET last_number = last_number + 1
      WHERE id = (SELECT id FROM billing_invoiceseries WHERE day = %(day)s
                   ORDER BY series FOR UPDATE SKIP LOCKED LIMIT 1)
     RETURNING series, last_number
-"""
+    """,
+    day="date",
+)
 # All are held: open the next. Where another transaction is opening the same one, this waits for
 # it and does nothing; then the search begins anew.
-_OPEN = """
+_OPEN = Prepared(
+    "open_series",
+    """
     INSERT INTO billing_invoiceseries (day, series, last_number)
     SELECT %(day)s, COALESCE(max(series), 0) + 1, 1 FROM billing_invoiceseries WHERE day = %(day)s
     ON CONFLICT (day, series) DO NOTHING
     RETURNING series, last_number
-"""
+    """,
+    day="date",
+)
 
 
 def take(*, now: datetime) -> str:
@@ -37,7 +47,7 @@ def take(*, now: datetime) -> str:
     with connection.cursor() as cursor:
         while True:
             for statement in (_TAKE, _OPEN):
-                cursor.execute(statement, {"day": day})
+                statement.execute(cursor, day=day)
                 if taken := cursor.fetchone():
                     return _number(day, *taken)
 
