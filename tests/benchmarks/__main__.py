@@ -11,8 +11,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("what", choices=["checkout", "renew"])
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (5)")
-    parser.add_argument("--seconds", type=int, default=8, help="of each measurement (8)")
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement (5)")
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--server", choices=["gunicorn", "granian"], default="gunicorn")
     parser.add_argument("--subscriptions", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
@@ -23,10 +23,15 @@ def main() -> None:
 
             renew.run(sizes=options.subscriptions, processes=options.processes)
         return
-    with World(connections=options.connections, server=options.server) as world:
+    with World(connections=max(options.connections), server=options.server) as world:
         from tests.benchmarks import checkout  # needs the world's settings
 
-        checkout.run(world, rounds=options.rounds, seconds=options.seconds)
+        checkout.run(
+            world,
+            connections=options.connections,
+            rounds=options.rounds,
+            seconds=options.seconds,
+        )
 
 
 if __name__ == "__main__":

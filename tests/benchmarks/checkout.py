@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from rest_framework.test import APIClient
-from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import replay
+from tests.benchmarks import processes, replay, results
+from tests.benchmarks.processes import Used
 from tests.benchmarks.world import World
 
 KEY = "benchmark-key"
 PATH = "/api/v1/user/checkout"
+CARTS = {"1 plan": (0, 0), "1 + 2 + 2": (2, 2), "1 + 20 + 2": (20, 2)}  # bundles, add-ons
 _WRK = """
 local tokens = {%(tokens)s}
 local threads = 0
@@ -34,47 +38,84 @@ end
 """
 
 
-def run(world: World, *, rounds: int, seconds: int) -> None:
+@dataclass(frozen=True)
+class Served:
+    """One measurement through HTTP. Milliseconds of CPU, and bytes of log, are of one checkout."""
+
+    rate: float
+    p50: float
+    p99: float
+    web: float
+    database: float
+    generator: float
+    log: float
+
+
+@dataclass
+class Measured:
+    """One cart over so many connections, and what ``pgbench`` made of its statements."""
+
+    cart: str
+    connections: int
+    statements: int
+    served: list[Served] = field(default_factory=list)
+    limit: list[float] = field(default_factory=list)
+
+    def of(self, name: str) -> list[float]:
+        return [getattr(each, name) for each in self.served]
+
+    @property
+    def ratios(self) -> list[float]:
+        return [each.rate / most for each, most in zip(self.served, self.limit, strict=True)]
+
+
+def run(world: World, *, connections: Sequence[int], rounds: int, seconds: int) -> None:
     """Alternate server and replay, and show the medians."""
-    body = {
-        "plan_id": str(world.plan.id),
-        "token_bundle_ids": [str(bundle.id) for bundle in world.bundles[:2]],
-        "add_on_ids": [str(add_on.id) for add_on in world.add_ons],
-    }
-    statements = _statements(world, body)
-    _write_replay(world, statements)
-    served: list[dict[str, float]] = []
-    limit: list[float] = []
+    bodies = {name: _body(world, *counts) for name, counts in CARTS.items()}
+    found = []
+    for name, body in bodies.items():
+        statements = _statements(world, body, key=f"{KEY}-{len(found)}")
+        found += [Measured(name, each, len(statements)) for each in connections]
+        _write_replay(world, statements, name, key=f"{KEY}-{len(found) - len(connections)}")
     for number in range(rounds + 1):
-        measured = _wrk(world, body, run=f"r{number}", seconds=seconds)
-        replayed = replay.run(
-            program=world.programs / "pgbench",
-            folder=world.folder,
-            url=_libpq_url(world),
-            clients=world.connections,
-            seconds=seconds,
-            start=number * 1_000_000,
-        )
-        if number:  # the first round warms both up
-            served.append(measured)
-            limit.append(replayed)
-    _show(world, statements, served, limit)
+        for place, each in enumerate(found):
+            served = _serve(world, bodies[each.cart], each, f"r{number}-{place}", seconds)
+            limit = replay.run(
+                program=world.programs / "pgbench",
+                script=_script(world, each.cart),
+                url=_libpq_url(world),
+                clients=each.connections,
+                seconds=seconds,
+                start=(number * len(found) + place) * 1_000_000,
+            )
+            if number:  # the first round warms both up
+                each.served.append(served)
+                each.limit.append(limit)
+    _show(world, found)
 
 
-def _statements(world: World, body: dict) -> list[str]:
+def _body(world: World, bundles: int, add_ons: int) -> dict[str, Any]:
+    return {
+        "plan_id": str(world.plan.id),
+        "token_bundle_ids": [str(bundle.id) for bundle in world.bundles[:bundles]],
+        "add_on_ids": [str(add_on.id) for add_on in world.add_ons[:add_ons]],
+    }
+
+
+def _statements(world: World, body: dict[str, Any], *, key: str) -> list[str]:
     """What one checkout sends, authentication, BEGIN and COMMIT included."""
     client = APIClient(HTTP_HOST="localhost")
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {world.tokens[0]}")
     client.post(PATH, body, format="json")  # opens the day's first series
     # As text, also what the server has prepared: pgbench prepares by itself.
     with override_settings(DATABASE_POOLED=True), CaptureQueriesContext(connection) as captured:
-        answer = client.post(PATH, body, format="json", HTTP_IDEMPOTENCY_KEY=KEY)
+        answer = client.post(PATH, body, format="json", HTTP_IDEMPOTENCY_KEY=key)
     assert answer.status_code == 201, answer.content
     connection.close()
     return [query["sql"] for query in captured.captured_queries]
 
 
-def _write_replay(world: World, statements: list[str]) -> None:
+def _write_replay(world: World, statements: list[str], cart: str, *, key: str) -> None:
     from accounts.models import Session, User
     from catalog.models import Price
 
@@ -91,17 +132,22 @@ def _write_replay(world: World, statements: list[str]) -> None:
             [world.connections * 2],
         )
     connection.close()
-    text = replay.script(statements=statements, known_ids=known, key=KEY)
-    (world.folder / "replay.sql").write_text(text)
+    text = replay.script(statements=statements, known_ids=known, key=key)
+    _script(world, cart).write_text(text)
 
 
-def _wrk(world: World, body: dict, *, run: str, seconds: int) -> dict[str, float]:
+def _script(world: World, cart: str) -> Any:
+    return world.folder / f"replay-{list(CARTS).index(cart)}.sql"
+
+
+def _serve(world: World, body: dict[str, Any], cart: Measured, run: str, seconds: int) -> Served:
     script = world.folder / "checkout.lua"
     tokens = ", ".join(f'"{token}"' for token in world.tokens)
     script.write_text(_WRK % {"tokens": tokens, "path": PATH, "run": run, "body": json.dumps(body)})
+    began, log_began = _used(world), _log()
     done = subprocess.run(
-        ["wrk", "-t2", f"-c{world.connections}", f"-d{seconds}s", "--latency", "-s", script]
-        + [world.address],
+        ["wrk", f"-t{min(2, cart.connections)}", f"-c{cart.connections}", f"-d{seconds}s"]
+        + ["--latency", "-s", script, world.address],
         capture_output=True,
         text=True,
         check=True,
@@ -109,12 +155,30 @@ def _wrk(world: World, body: dict, *, run: str, seconds: int) -> dict[str, float
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise RuntimeError(f"Not every checkout succeeded:\n{done.stdout}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    served = re.search(r"(\d+) requests in", done.stdout)
     assert rate
-    return {
-        "rate": float(rate[1]),
-        "p50": _milliseconds(done.stdout, "50%"),
-        "p99": _milliseconds(done.stdout, "99%"),
-    }
+    assert served
+    used, count = _used(world) - began, int(served[1])
+    return Served(
+        rate=float(rate[1]),
+        p50=_milliseconds(done.stdout, "50%"),
+        p99=_milliseconds(done.stdout, "99%"),
+        web=used.web / count * 1000,
+        database=used.database / count * 1000,
+        generator=used.generator / count * 1000,
+        log=(_log() - log_began) / count,
+    )
+
+
+def _used(world: World) -> Used:
+    return processes.used(web=world.process.pid, data=world.folder / "pg" / "data")
+
+
+def _log() -> int:
+    """How much has been written to the log of the database, in bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
+        return int(cursor.fetchone()[0])
 
 
 def _milliseconds(output: str, quantile: str) -> float:
@@ -127,23 +191,45 @@ def _libpq_url(world: World) -> str:
     return f"host={world.socket_folder} user=postgres dbname=vbwd port=5432"
 
 
-def _show(
-    world: World, statements: list[str], served: list[dict[str, float]], limit: list[float]
-) -> None:
-    rates = [measured["rate"] for measured in served]
-    ratios = [rate / most for rate, most in zip(rates, limit, strict=True)]
-    table = Table(title=f"Checkout: 1 plan + 2 bundles + 2 add-ons, {world.server}")
-    for column in ("what", "median", "lowest", "highest"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    rows = [
-        ("checkouts per second (HTTP)", rates, ".0f"),
-        ("transactions per second (pgbench)", limit, ".0f"),
-        ("ratio", ratios, ".3f"),
-        ("p50, ms", [measured["p50"] for measured in served], ".1f"),
-        ("p99, ms", [measured["p99"] for measured in served], ".1f"),
-    ]
-    for name, values, form in rows:
-        shown = [format(value, form) for value in (median(values), min(values), max(values))]
-        table.add_row(name, *shown)
-    table.add_row("SQL statements of a checkout", str(len(statements)), "", "")
-    Console().print(table)
+def _show(world: World, found: Sequence[Measured]) -> None:
+    table = Table(title=f"Checkouts: plan + bundles + add-ons, {world.server}")
+    headings = ("over", "per second", "limit", "ratio", "p50", "p99", "web", "db", "wrk", "SQL")
+    table.add_column("cart")
+    for heading in (*headings, "log, kB"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        table.add_row(
+            each.cart,
+            str(each.connections),
+            f"{median(each.of('rate')):.0f}",
+            f"{median(each.limit):.0f}",
+            results.spread(each.ratios, ".2f"),
+            f"{median(each.of('p50')):.1f}",
+            f"{median(each.of('p99')):.1f}",
+            *(f"{median(each.of(name)):.2f}" for name in ("web", "database", "generator")),
+            str(each.statements),
+            f"{median(each.of('log')) / 1000:.1f}",
+        )
+    table.caption = "p50, p99 in ms; web, db, wrk: ms of CPU of one checkout"
+    results.show(table)
+    workers = processes.memory_of_workers(world.process.pid)
+    megabytes = [round(each / processes.MEGABYTE) for each in workers]
+    print(f"In memory of each worker: {', '.join(map(str, megabytes))} MB")  # noqa: T201
+    told = [asdict(each) | {"ratios": each.ratios} for each in found]
+    results.keep("checkout", {"server": world.server, "carts": told, "worker_megabytes": megabytes})
+    results.plot("checkout", lambda axes: _draw(axes, found))
+
+
+def _draw(axes: Any, found: Sequence[Measured]) -> None:
+    names = [f"{each.cart}\n{each.connections} conn." for each in found]
+    places = range(len(found))
+    axes.bar(places, [median(each.limit) for each in found], color="#cbd5e1", label="limit")
+    axes.bar(places, [median(each.of("rate")) for each in found], color="#4f46e5", label="HTTP")
+    for place, each in zip(places, found, strict=True):
+        axes.text(
+            place, median(each.of("rate")), f"{median(each.ratios):.2f}", ha="center", va="bottom"
+        )
+    axes.set_xticks(list(places), names, fontsize=8)
+    axes.set_ylabel("per second")
+    axes.set_title("Checkouts through HTTP against pgbench with the same statements")
+    axes.legend()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import subprocess
@@ -11,18 +10,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
-from rich.console import Console
 from rich.table import Table
 
 from billing.models import Invoice
 from catalog.models import Plan, Price
+from tests.benchmarks import results
 from tests.benchmarks.world import PROJECT
 from tests.loading import load_subscribers
-
-RESULTS = PROJECT / "var" / "benchmarks"
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,23 @@ def run(*, sizes: Sequence[int], processes: Sequence[int]) -> None:
             f"{each.python_seconds / each.subscriptions * 1000:.2f}",
             f"{each.wal_bytes / each.subscriptions:,.0f}",
         )
-    Console().print(table)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    told = [asdict(each) | {"per_second": each.per_second} for each in found]
-    (RESULTS / "renew.json").write_text(json.dumps(told, indent=2))
+    results.show(table)
+    results.keep("renew", [asdict(each) | {"per_second": each.per_second} for each in found])
+    results.plot("renew", lambda axes: _draw(axes, found))
+
+
+def _draw(axes: Any, found: Sequence[Measured]) -> None:
+    for count in sorted({each.processes for each in found}):
+        own = [each for each in found if each.processes == count]
+        name = f"{count} process" if count == 1 else f"{count} processes"
+        sizes = [each.subscriptions for each in own]
+        axes.plot(sizes, [each.per_second for each in own], marker="o", label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("subscriptions that are due")
+    axes.set_ylabel("renewals per second")
+    axes.set_title("Renewals: invoice, payment and extension of each, durable")
+    axes.legend()
 
 
 def measure(size: int, processes: int) -> Measured:

@@ -43,6 +43,7 @@ class Database:
             "DEBUG": "0",
             "ACCESS_TOKEN_MINUTES": "600",
             "LOG_LEVEL": "WARNING",
+            "BILLING_TEST_CLOCKS": "0",
         }
         import django
 

@@ -1,0 +1,49 @@
+"""What was measured, as a table, as JSON, and as a plot, in a folder that git ignores."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.world import PROJECT
+
+FOLDER = PROJECT / "var" / "benchmarks"
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """``179 (149–205)``: the median, the lowest and the highest."""
+    middle, low, high = (format(each, form) for each in (median(values), min(values), max(values)))
+    return f"{middle} ({low}–{high})"
+
+
+def show(table: Table) -> None:
+    Console().print(table)
+
+
+def keep(name: str, told: Mapping[str, Any] | Sequence[Any]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    machine = {
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+    }
+    text = json.dumps({**machine, "measured": told}, indent=2)
+    (FOLDER / f"{name}.json").write_text(text)
+
+
+def plot(name: str, draw: Callable[[Any], None]) -> None:
+    """``draw`` on the axes of a new picture; without matplotlib there is none."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        Console().print("No plot: `pip install -r requirements-benchmarks.txt` draws one.")
+        return
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    draw(figure.subplots())
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FOLDER / f"{name}.png", dpi=110)
