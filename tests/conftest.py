@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -156,3 +157,10 @@ def django_db_modify_db_settings(
     """Pytest-django asks for this before it makes the database."""
     with django_db_blocker.unblock():
         migrated.be_copied()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: a collector that looks through all of it again finds nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
