@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from standardwebhooks import Webhook
 
 from accounts.models import User
 from accounts.services import sessions
+from tests import migrated
 from tests.factories import UserFactory
 
 
@@ -146,3 +148,19 @@ def pytest_configure() -> None:
     """A shell starts what runs in the background with this signal ignored, and so its children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any
+) -> None:
+    """Pytest-django asks for this before it makes the database."""
+    with django_db_blocker.unblock():
+        migrated.be_copied()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: a collector that looks through all of it again finds nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

@@ -132,6 +132,8 @@ def trial_ending(*, now: datetime, limit: int, user: User | None = None) -> int:
         expires_at__gt=now,
         expires_at__lte=now + TRIAL_NOTICE,
     )
+    if not ending.exists():  # most of the time, and the question below costs much more
+        return 0
     found = _to_be_told(Kind.TRIAL_ENDING, ending, limit=limit, user=user)
     return _tell(Kind.TRIAL_ENDING, found, "ends_at", now=now)
 
@@ -150,6 +152,8 @@ def renewals_coming(*, now: datetime, limit: int, user: User | None = None) -> i
         expires_at__gt=now,
         expires_at__lte=now + timedelta(days=settings.BILLING_RENEWAL_NOTICE_DAYS),
     )
+    if not coming.exists():
+        return 0
     found = _to_be_told(Kind.RENEWAL_COMING, coming, limit=limit, user=user)
     return _tell(Kind.RENEWAL_COMING, found, "renews_at", now=now)
 

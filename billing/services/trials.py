@@ -93,6 +93,8 @@ def end_paid(*, now: datetime, limit: int, among: Q | None = None) -> int:
     ).order_by("trial_ends_at", "pk")
     locked = over.select_for_update(skip_locked=True, no_key=True, of=("self", "user"))
     claimed = list(locked.select_related("user")[:limit])
+    if not claimed:
+        return 0
     ids = [subscription.pk for subscription in claimed]
     Subscription.objects.filter(pk__in=ids).update(status=Status.ACTIVE)
     AddOnSubscription.objects.filter(subscription__in=ids, status=Status.TRIALING).update(

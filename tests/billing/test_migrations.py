@@ -1,25 +1,36 @@
-"""What the migrations make of rows that were there before."""
+"""
+What the migrations make of rows that were there before.
+
+Going all the way back and coming again takes a quarter of a minute, so it is done once for all:
+each class has its rows, of its time, from the one journey.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.models import User
 from billing.models import AddOnSubscription, Invoice, Subscription
 from billing.services import subscriptions
 from tests.billing.purchases import check_out
-from tests.factories import AddOnFactory, PlanFactory, UserFactory
+from tests.billing.test_roles import CATALOGUE, FINANCE, SUPPORT, permissions_of
+from tests.factories import AddOnFactory, PlanFactory, SubscriptionFactory, UserFactory
 
-BEFORE = "0003_roles"
+# One worker makes the journey for all of them.
+pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("migrations")]
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # The migration asks the database for the time.
 PAST = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -40,82 +51,12 @@ def execute(statement: str, *values: object) -> None:
         cursor.execute(statement, values)
 
 
-@pytest.fixture(scope="class")
-def for_all(
-    django_db_setup: None, django_db_blocker: Any
-) -> Callable[[], AbstractContextManager[None]]:
-    """
-    ``with for_all():`` in a fixture of a class: its rows are there for all tests of the class.
-
-    Going back and coming again takes half a minute, so each class does it once.
-    """
-
-    @contextmanager
-    def kept() -> Iterator[None]:
-        try:
-            with django_db_blocker.unblock():
-                yield
-        finally:
-            with django_db_blocker.unblock():
-                migrate_to_the_last()
-
-    yield kept
-    with django_db_blocker.unblock():
-        call_command("flush", verbosity=0, interactive=False)
-
-
-@pytest.mark.django_db
-class TestMomentsOfCancellation:
-    """There was no such column when these invoices were cancelled."""
-
-    @pytest.fixture(scope="class")
-    def made(self, for_all) -> dict[str, Any]:
-        with for_all():
-            with_history, without = self.cancelled(), self.cancelled()
-            pending = check_out(UserFactory(), plan=PlanFactory(), now=NOON).invoice
-            (change,) = with_history.history.all()
-            migrate(BEFORE)
-            execute("DELETE FROM billing_invoicehistory WHERE pgh_obj_id = %s", without.pk)
-            migrate_to_the_last()
-        return {
-            "with history": with_history,
-            "without": without,
-            "pending": pending,
-            "change": change,
-        }
-
-    def cancelled(self) -> Invoice:
-        made = check_out(UserFactory(), plan=PlanFactory(), now=NOON)
-        subscriptions.cancel(subscription=made.subscription, now=NOON)
-        return made.invoice
-
-    def test_are_those_of_the_history(self, made):
-        invoice = Invoice.objects.get(pk=made["with history"].pk)
-
-        assert (invoice.status, invoice.cancelled_at) == (
-            "cancelled",
-            made["change"].pgh_created_at,
-        )
-
-    def test_without_a_history_are_those_of_the_invoice(self, made):
-        invoice = Invoice.objects.get(pk=made["without"].pk)
-
-        assert (invoice.status, invoice.cancelled_at) == ("cancelled", NOON)
-
-    def test_are_none_of_what_was_not_cancelled(self, made):
-        invoice = Invoice.objects.get(pk=made["pending"].pk)
-
-        assert (invoice.status, invoice.cancelled_at) == ("pending", None)
-
-
 class EarlierRows:
     """
     A monthly plan and add-on, an add-on that is paid for once, and what customers had of them.
 
     The rows are written by hand: today's models have columns that there were not then.
     """
-
-    BEFORE = "0006_moments_are_kept"
 
     def catalogue(self) -> dict[str, str]:
         plan, add_on = PlanFactory(name="Pro"), AddOnFactory(name="Support")
@@ -186,32 +127,136 @@ class EarlierRows:
         return pk
 
 
-@pytest.mark.django_db
-class TestPeriodsOfWhatRuns(EarlierRows):
+@dataclass(slots=True)
+class Journey:
+    """There and back, with what was put down on the way."""
+
+    rows: dict[str, uuid.UUID] = field(default_factory=dict)
+    change: Any = None
+    left: set[str] = field(default_factory=set)
+    customer: User | None = None
+
+    def make(self) -> None:
+        self._set_out()
+        migrate("0002_initial")
+        self._before_there_were_roles()
+        migrate("0003_roles")
+        execute(
+            "DELETE FROM billing_invoicehistory WHERE pgh_obj_id = %s", self.rows["without history"]
+        )
+        migrate("0006_moments_are_kept")
+        self._before_anything_renewed()
+        migrate_to_the_last()
+
+    def _set_out(self) -> None:
+        """With what is to outlive going back as well as coming again."""
+        with_history, without = _cancelled(), _cancelled()
+        (self.change,) = with_history.history.all()
+        pending = check_out(UserFactory(), plan=PlanFactory(), now=NOON).invoice
+        kept = SubscriptionFactory(started_at=NOON, expires_at=FAR)
+        self.rows |= {
+            "with history": with_history.pk,
+            "without history": without.pk,
+            "pending invoice": pending.pk,
+            "kept": kept.pk,
+        }
+
+    def _before_there_were_roles(self) -> None:
+        """A group that has the name of a role, and of the permissions only the one it has."""
+        self.left = set(Group.objects.values_list("name", flat=True))
+        Permission.objects.all().delete()
+        theirs = Group.objects.create(name="Support")
+        plan = ContentType.objects.get(app_label="catalog", model="plan")
+        theirs.permissions.create(codename="view_plan", name="Can view plan", content_type=plan)
+        self.customer = UserFactory()
+        self.customer.groups.add(theirs)
+
+    def _before_anything_renewed(self) -> None:
+        earlier = EarlierRows()
+        ids = earlier.catalogue()
+        runs = earlier.subscription(ids, expires_at=FAR)
+        over = earlier.subscription(ids, expires_at=PAST)
+        self.rows |= {
+            "runs": runs,
+            "monthly": earlier.add_on(ids, runs, expires_at=FAR),
+            "once": earlier.add_on(ids, runs, billing_period="one_time", expires_at=FAR),
+            "over": over,
+            "with it": earlier.add_on(ids, over, expires_at=PAST),
+            "pending": earlier.subscription(ids, status="pending", started_at=None),
+            "paused": earlier.subscription(ids, status="paused", expires_at=PAST),
+            "ended": earlier.subscription(
+                ids, status="cancelled", expires_at=PAST, cancelled_at=NOON
+            ),
+            "endless": earlier.subscription(ids, expires_at=None),
+        }
+
+
+def _cancelled() -> Invoice:
+    made = check_out(UserFactory(), plan=PlanFactory(), now=NOON)
+    subscriptions.cancel(subscription=made.subscription, now=NOON)
+    return made.invoice
+
+
+@pytest.fixture(scope="module")
+def journey(django_db_setup: None, django_db_blocker: Any) -> Iterator[Journey]:
+    journey = Journey()
+    with django_db_blocker.unblock():
+        try:
+            journey.make()
+        finally:
+            migrate_to_the_last()
+    yield journey
+    with django_db_blocker.unblock():
+        call_command("flush", verbosity=0, interactive=False)
+
+
+@pytest.fixture
+def made(journey: Journey) -> dict[str, uuid.UUID]:
+    return journey.rows
+
+
+class TestRoles:
+    def test_are_taken_away_on_the_way_back(self, journey):
+        assert journey.left == set()
+
+    def test_are_made_again_with_permissions_that_were_not_there(self, journey):
+        assert permissions_of(Group.objects.get(name="Catalogue")) == CATALOGUE
+        assert permissions_of(Group.objects.get(name="Finance")) == FINANCE
+
+    def test_leave_a_group_of_that_name_what_it_had(self, journey):
+        theirs = Group.objects.get(name="Support")
+
+        assert permissions_of(theirs) == {*SUPPORT, "catalog.view_plan"}
+        assert list(journey.customer.groups.all()) == [theirs]
+
+
+class TestMomentsOfCancellation:
+    """There was no such column when these invoices were cancelled."""
+
+    def test_are_those_of_the_history(self, journey, made):
+        invoice = Invoice.objects.get(pk=made["with history"])
+
+        assert (invoice.status, invoice.cancelled_at) == (
+            "cancelled",
+            journey.change.pgh_created_at,
+        )
+
+    def test_without_a_history_are_those_of_the_invoice(self, made):
+        invoice = Invoice.objects.get(pk=made["without history"])
+
+        assert (invoice.status, invoice.cancelled_at) == ("cancelled", NOON)
+
+    def test_are_none_of_what_was_not_cancelled(self, made):
+        invoice = Invoice.objects.get(pk=made["pending invoice"])
+
+        assert (invoice.status, invoice.cancelled_at) == ("pending", None)
+
+
+class TestPeriodsOfWhatRuns:
     """Nothing renewed by itself until then: what is over has expired, what runs has its period."""
 
-    @pytest.fixture(scope="class")
-    def made(self, for_all) -> dict[str, uuid.UUID]:
-        with for_all():
-            ids = self.catalogue()
-            migrate(self.BEFORE)
-            runs = self.subscription(ids, expires_at=FAR)
-            over = self.subscription(ids, expires_at=PAST)
-            made = {
-                "runs": runs,
-                "monthly": self.add_on(ids, runs, expires_at=FAR),
-                "once": self.add_on(ids, runs, billing_period="one_time", expires_at=FAR),
-                "over": over,
-                "with it": self.add_on(ids, over, expires_at=PAST),
-                "pending": self.subscription(ids, status="pending", started_at=None),
-                "paused": self.subscription(ids, status="paused", expires_at=PAST),
-                "ended": self.subscription(
-                    ids, status="cancelled", expires_at=PAST, cancelled_at=NOON
-                ),
-                "endless": self.subscription(ids, expires_at=None),
-            }
-            migrate_to_the_last()
-        return made
+    def test_go_back_and_come_again(self, made):
+        assert Subscription.objects.get(pk=made["kept"]).anchor_at == NOON
 
     def test_of_what_runs_begin_where_it_started(self, made):
         subscription = Subscription.objects.get(pk=made["runs"])
@@ -245,20 +290,3 @@ class TestPeriodsOfWhatRuns(EarlierRows):
         found = [Subscription.objects.get(pk=made[name]).status for name in names]
         assert found == ["paused", "cancelled", "active"]
         assert Subscription.objects.get(pk=made["paused"]).anchor_at == NOON
-
-
-@pytest.mark.django_db
-class TestPeriodsOnceMore(EarlierRows):
-    @pytest.fixture(scope="class")
-    def runs(self, for_all) -> uuid.UUID:
-        with for_all():
-            ids = self.catalogue()
-            migrate(self.BEFORE)
-            runs = self.subscription(ids, expires_at=FAR)
-            migrate_to_the_last()
-            migrate(self.BEFORE)
-            migrate_to_the_last()
-        return runs
-
-    def test_go_back_and_come_again(self, runs):
-        assert Subscription.objects.get(pk=runs).anchor_at == NOON

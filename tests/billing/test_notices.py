@@ -344,8 +344,14 @@ class TestTrialEnding:
         for _ in range(count):
             trial_of(UserFactory(), ends_at=NOON + 14 * DAY, plan=plan)
 
-        with django_assert_num_queries(4):  # BEGIN and COMMIT, as savepoints; two between them
+        with django_assert_num_queries(5):  # a look; two between BEGIN and COMMIT, as savepoints
             assert notices.trial_ending(now=NOON + 12 * DAY, limit=100) == count
+
+    def test_costs_one_look_on_the_other_days(self, django_assert_num_queries):
+        trial_of(UserFactory(), ends_at=NOON + 14 * DAY)
+
+        with django_assert_num_queries(1):
+            assert notices.trial_ending(now=NOON + 10 * DAY, limit=100) == 0
 
     @pytest.mark.concurrency
     @pytest.mark.django_db(transaction=True)

@@ -3,9 +3,7 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group, Permission
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -172,54 +170,6 @@ class TestGroups:
 
     def test_there_are_no_others(self, roles):
         assert set(Group.objects.values_list("name", flat=True)) == set(SECTIONS)
-
-
-@pytest.mark.django_db(transaction=True)
-class TestMigration:
-    """Runs the migration itself, back and forth."""
-
-    @pytest.fixture(autouse=True)
-    def _migrated_again(self):
-        yield
-        migrate_to_the_last()
-
-    def test_takes_the_groups_away_and_makes_them_again(self):
-        migrate("0002_initial")
-        left = set(Group.objects.values_list("name", flat=True))
-        migrate_to_the_last()
-
-        assert left == set()
-        assert permissions_of(Group.objects.get(name="Finance")) == FINANCE
-
-    def test_makes_the_permissions_where_there_are_none_yet(self):
-        migrate("0002_initial")
-        Permission.objects.all().delete()
-
-        migrate_to_the_last()
-
-        assert permissions_of(Group.objects.get(name="Catalogue")) == CATALOGUE
-        assert permissions_of(Group.objects.get(name="Support")) == SUPPORT
-
-    def test_leaves_a_group_of_that_name_what_it_had(self):
-        migrate("0002_initial")
-        theirs = Group.objects.create(name="Support")
-        theirs.permissions.add(Permission.objects.get(codename="view_plan"))
-        customer = UserFactory()
-        customer.groups.add(theirs)
-
-        migrate_to_the_last()
-
-        assert permissions_of(theirs) == {*SUPPORT, "catalog.view_plan"}
-        assert list(customer.groups.all()) == [theirs]
-
-
-def migrate(name: str) -> None:
-    MigrationExecutor(connection).migrate([("billing", name)])
-
-
-def migrate_to_the_last() -> None:
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes("billing"))
 
 
 @pytest.mark.django_db

@@ -18,7 +18,7 @@ from tests.histories.comparison import differences
 from tests.histories.customer import BEGUN, OVER, STEPS, Customer
 from tests.histories.shop import open_shop
 
-EXAMPLES = int(os.environ.get("HISTORIES", "12"))  # bin/test plays a few
+EXAMPLES = int(os.environ.get("HISTORIES", "6"))  # bin/test plays a few
 _numbers = count(1)
 
 

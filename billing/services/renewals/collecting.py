@@ -61,6 +61,8 @@ def collect_due(
     :param patience: how old such an attempt must be
     """
     attempts = _abandoned(now - patience, user_id, limit) or _begin(now, limit, user_id)
+    if not attempts:
+        return Collected()
     answers = _ask(attempts)
     paid = [(attempt, answer) for attempt, answer in answers if answer.is_paid]
     taken = taking.take_together(paid, now=now)

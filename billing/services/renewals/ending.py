@@ -55,6 +55,8 @@ def _expire(now: datetime, limit: int, user_id: UUID | None) -> int:
     ).order_by("expires_at")
     locked = over.select_for_update(skip_locked=True, no_key=True, of=("self", "user"))
     expired = list(locked.select_related("user")[:limit])
+    if not expired:
+        return 0
     ids = [subscription.pk for subscription in expired]
     Subscription.objects.filter(pk__in=ids).update(status=Status.EXPIRED)
     AddOnSubscription.objects.filter(

@@ -113,6 +113,8 @@ def _invoice_some(due: QuerySet[Subscription], now: datetime, limit: int) -> Ren
     try:
         with transaction.atomic():
             claimed = _claim(due, limit)
+            if not claimed:
+                return Renewed()
             return _invoice_claimed(due, claimed, now)
     except OperationalError:
         raise  # the database went away: nothing is wrong with any of them

@@ -49,6 +49,8 @@ def take_together(paid: Sequence[Paid], *, now: datetime) -> set[UUID]:
 
     Nothing is waited for: what somebody else holds is not plain.
     """
+    if not paid:
+        return set()
     try:
         with transaction.atomic(durable=True):
             return _take_plain(paid, now)
