@@ -7,6 +7,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from pghistory.middleware import HistoryMiddleware
 
+from config import content_security
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -36,3 +38,30 @@ class AdminHistory(HistoryMiddleware):
         if request.path_info.startswith(self.areas):
             return super().__call__(request)
         return self.get_response(request)
+
+
+class PrivateAnswers:
+    """
+    Keeps answers out of caches, and whatever is no page from being shown as one.
+
+    Pages have the policy of ``CONTENT_SECURITY_POLICY``, or their view's own.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        headers = response.headers
+        headers.setdefault("Permissions-Policy", content_security.PERMISSIONS)
+        is_admin = request.path_info.startswith("/admin/")
+        if is_admin or _is_private(request):
+            headers.setdefault("Cache-Control", "private, no-store")
+        if not is_admin and not hasattr(response, "_csp_config"):
+            headers.setdefault("Content-Security-Policy", content_security.NO_PAGE)
+        return response
+
+
+def _is_private(request: HttpRequest) -> bool:
+    """All but what a stranger may read; who signs in gets a token in the answer."""
+    return request.method not in ("GET", "HEAD") or "HTTP_AUTHORIZATION" in request.META
