@@ -2,6 +2,8 @@
 
 import os
 
+from config import logs
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
@@ -12,3 +14,11 @@ max_requests = 100_000  # a worker is renewed now and then, not all at once
 max_requests_jitter = 10_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats
 control_socket_disable = True
+# The server's own lines look like the application's.
+_logging = logs.configuration(
+    form=os.environ.get("LOG_FORMAT") or "json", level=os.environ.get("LOG_LEVEL") or "INFO"
+)
+logconfig_dict = {
+    **_logging,
+    "loggers": {"gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+}

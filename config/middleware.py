@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import time
 from collections.abc import Callable
 
+import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path
 from pghistory.middleware import HistoryMiddleware
+from uuid_utils.compat import uuid7
 
 from config import content_security
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+logger = logging.getLogger(__name__)
+
+
+class RequestId:
+    """
+    Gives each request an id, for its log lines and its answer: the caller's where that can be one.
+
+    It stays bound until the thread's next request, because a streamed answer goes on after this.
+    """
+
+    header = "X-Request-ID"
+    allowed = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        given = request.headers.get(self.header, "")
+        request_id = given if self.allowed.fullmatch(given) else uuid7().hex
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = self.get_response(request)
+        response.headers[self.header] = request_id
+        if settings.LOG_REQUESTS:
+            fields = {
+                "method": request.method,
+                "path": escape_uri_path(request.path),  # the query may say who is looked for
+                "status": response.status_code,
+                "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+            }
+            logger.info("request", extra=fields)
+        return response
 
 
 class OptionalTrailingSlash:

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config import content_security
+from config import content_security, logs
 from config.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -82,6 +82,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.middleware.RequestId",  # first, so that everything has it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -314,13 +315,13 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-}
+# json (an object a line) or lines (for people).
+LOG_FORMAT = env("LOG_FORMAT", default="lines")
+if LOG_FORMAT not in logs.FORMS:
+    raise ImproperlyConfigured("LOG_FORMAT is json or lines.")
+LOG_LEVEL = env("LOG_LEVEL", default="INFO")
+LOG_REQUESTS = env.bool("LOG_REQUESTS", default=False)  # a line for each
+LOGGING = logs.configuration(form=LOG_FORMAT, level=LOG_LEVEL)
 
 UNFOLD = {
     "SITE_TITLE": "vbwd billing",
