@@ -14,17 +14,18 @@ from django.utils.encoding import escape_uri_path
 from pghistory.middleware import HistoryMiddleware
 from uuid_utils.compat import uuid7
 
-from config import content_security
+from config import content_security, metrics
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 logger = logging.getLogger(__name__)
 
 
-class RequestId:
+class Requests:
     """
-    Gives each request an id, for its log lines and its answer: the caller's where that can be one.
+    Gives each request an id, the caller's where that can be one, for its log lines and its
+    answer; logs it in a line, and counts it.
 
-    It stays bound until the thread's next request, because a streamed answer goes on after this.
+    The id stays bound until the thread's next request: a streamed answer goes on after this.
     """
 
     header = "X-Request-ID"
@@ -41,12 +42,16 @@ class RequestId:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self.get_response(request)
         response.headers[self.header] = request_id
+        seconds = time.perf_counter() - began
+        metrics.note_request(
+            path=request.path, method=request.method, status=response.status_code, seconds=seconds
+        )
         if settings.LOG_REQUESTS:
             fields = {
                 "method": request.method,
                 "path": escape_uri_path(request.path),  # the query may say who is looked for
                 "status": response.status_code,
-                "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+                "milliseconds": round(seconds * 1000, 1),
             }
             logger.info("request", extra=fields)
         return response

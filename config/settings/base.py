@@ -82,7 +82,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.middleware.RequestId",  # first, so that everything has it
+    "config.middleware.Requests",  # first, so that everything has its id
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -322,6 +322,11 @@ if LOG_FORMAT not in logs.FORMS:
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 LOG_REQUESTS = env.bool("LOG_REQUESTS", default=False)  # a line for each
 LOGGING = logs.configuration(form=LOG_FORMAT, level=LOG_LEVEL)
+
+# What Prometheus shows to read /metrics. Without it there is no such page.
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 32:
+    raise ImproperlyConfigured("METRICS_TOKEN must have at least 32 characters, or be empty.")
 
 UNFOLD = {
     "SITE_TITLE": "vbwd billing",

@@ -1,5 +1,7 @@
 """Production: refuses to start without its secret, its hosts and its database."""
 
+import logging
+
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
@@ -33,8 +35,8 @@ CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS]
 # The proxy before the application must set or remove this header, whatever the client sent.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-# The balancer's own checks come over plain HTTP from inside.
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]
+# The balancer's own checks, and Prometheus, come over plain HTTP from inside.
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
@@ -51,3 +53,4 @@ STORAGES = {
 LOG_FORMAT = env("LOG_FORMAT", default="json")
 LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
 LOGGING = logs.configuration(form=LOG_FORMAT, level=LOG_LEVEL)
+logging.captureWarnings(True)  # Python's own are lines of the log too
