@@ -20,13 +20,13 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 control_socket_disable = True
 # The server's own lines look like the application's.
 _is_development = os.environ.get("DJANGO_SETTINGS_MODULE", "").endswith(".development")
+_level = os.environ.get("LOG_LEVEL") or "INFO"
 _logging = logs.configuration(
-    form=os.environ.get("LOG_FORMAT") or ("lines" if _is_development else "json"),
-    level=os.environ.get("LOG_LEVEL") or "INFO",
+    form=os.environ.get("LOG_FORMAT") or ("lines" if _is_development else "json"), level=_level
 )
 logconfig_dict = {
     **_logging,
-    "loggers": {"gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    "loggers": {"gunicorn.error": {"handlers": ["console"], "level": _level, "propagate": False}},
 }
 
 # Each process counts in a file of its own, and whichever is asked for /metrics adds them up. The
