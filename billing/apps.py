@@ -6,3 +6,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks  # noqa: F401 - registers them
+        from billing.metrics import count_event
+        from billing.services.events import happened
+
+        happened.connect(count_event, dispatch_uid="metrics")

@@ -22,6 +22,7 @@ from rest_framework.views import APIView, set_rollback
 from config.documentation import Documentation, Schema
 from config.errors import DomainError
 from config.health import Live, Ready
+from config.metrics import note_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     """Turn whatever a view raised into the error body of the API; see docs/errors.md."""
     set_rollback()
     answer = _answer_to(exception)
+    note_refusal(code=answer.data["code"], status=answer.status_code)
     if answer.status_code == 500:
         request = context["request"]
         address = escape_uri_path(request.path)  # no line breaks of the caller's in the log
@@ -147,6 +149,7 @@ def django_error(status_code: int) -> Any:
                 return defaults.server_error(request)
             return in_admin[status_code](request, exception or Http404())
         code, sentence = SENTENCES[status_code]
+        note_refusal(code=code, status=status_code)
         return JsonResponse({"error": sentence, "code": code}, status=status_code)
 
     return answer

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from csp.decorators import csp
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.utils import extend_schema
@@ -13,6 +15,8 @@ from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from config import content_security
 
 
 @cache
@@ -31,8 +35,11 @@ class Schema(APIView):
         return Response(_schema())
 
 
+@method_decorator(csp(content_security.DOCUMENTATION), name="dispatch")
 class Documentation(SpectacularSwaggerView):
     """A page that tries out every call; its scripts and styles are served from here."""
+
+    template_name = "documentation.html"  # the library's has its script in the page
 
     authentication_classes = []
     permission_classes = []

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from billing.metrics import metrics
 from config.api import django_error
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include("config.api")),
+    path("metrics", metrics),
     # Not left to handler404: with DEBUG that would be a page of HTML.
     re_path(r"", django_error(404)),
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ ROWS_OF_SHEET = 1_048_576  # of an XLSX, its heading too
 DIGITS_OF_NUMBER = 15  # of an XLSX: a spreadsheet's numbers are exact up to here
 # What a spreadsheet takes for a formula, or for the end of the cell before:
 # https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The full-width forms are those of Japanese spreadsheets.
+FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
+# Half of Europe's spreadsheets end cells with semicolons, whatever the file means by them.
+AFTER_SEMICOLON = re.compile(r";(?=\s*[=+\-@＝＋－＠])")
 
 
 class Kind(Enum):
@@ -232,7 +236,8 @@ def _csv_text(column: Column, row: Any) -> str:
             return value.astimezone(spans.zone()).isoformat(sep=" ", timespec="seconds")
         case Kind.COUNT:
             return str(value)
-    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+    value = AFTER_SEMICOLON.sub(";'", value)
+    return f"'{value}" if FORMULA.match(value) else value
 
 
 def _xlsx(sheet: Sheet) -> IO[bytes]:
@@ -253,6 +258,8 @@ class _Writer:
         self.sheet = sheet
         self.bold = workbook.add_format({"bold": True})
         self.moment = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        # A text, and it stays one when somebody edits the cell.
+        self.quoted = workbook.add_format({"quote_prefix": True})
         self.amounts: dict[str, Format] = {}
         self.zone = spans.zone()
 
@@ -297,7 +304,8 @@ class _Writer:
                 worksheet.write_number(line, position, value)
             case Kind.TEXT:
                 # Never write(): that would make a formula or a link of what looks like one.
-                worksheet.write_string(line, position, value)
+                quoted = self.quoted if FORMULA.match(value) else None
+                worksheet.write_string(line, position, value, quoted)
 
     def _write_amount(
         self, worksheet: Worksheet, line: int, position: int, amount: Decimal, currency: str

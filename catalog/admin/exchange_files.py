@@ -31,8 +31,8 @@ DIGITS_OF_NUMBER = 15  # of an XLSX: a spreadsheet's numbers are exact up to her
 LENGTH_OF_CELL = 32_767  # characters, of an XLSX
 NUMBER = "#"  # the column that says which row of the file this is
 LIFETIME = 3600  # seconds between reading what an import would do, and saying yes
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+_DEFUSED = re.compile(r"'+[=+\-@＝＋－＠\t\r\n]")
 
 
 class UnreadableFile(ValidationError):

@@ -1,9 +1,11 @@
 """Production: refuses to start without its secret, its hosts and its database."""
 
+import logging
+
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BILLING_PAYMENT_PROVIDER, database, env
+from config.settings.base import BILLING_PAYMENT_PROVIDER, LOG_LEVEL, database, env, logs
 
 _missing = [name for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL") if name not in env]
 if _missing:
@@ -33,8 +35,8 @@ CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS]
 # The proxy before the application must set or remove this header, whatever the client sent.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-# The balancer's own checks come over plain HTTP from inside.
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]
+# The balancer's own checks, and Prometheus, come over plain HTTP from inside.
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
@@ -47,3 +49,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+LOG_FORMAT = env("LOG_FORMAT", default="json")
+LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
+LOGGING = logs.configuration(form=LOG_FORMAT, level=LOG_LEVEL)
+logging.captureWarnings(True)  # Python's own are lines of the log too

@@ -12,15 +12,17 @@ from decimal import Decimal
 import openpyxl
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import BillingDetails
+from billing.admin.reports import EXPORTS
 from billing.models import Invoice, Payment
 from billing.services import exports, payments
 from catalog.money import Money
 from tests.billing.months import Books
 from tests.billing.purchases import check_out, pay
-from tests.factories import PlanFactory, TokenBundleFactory, UserFactory
+from tests.factories import PlanFactory, StaffFactory, TokenBundleFactory, UserFactory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRICES = {"USD": "29.00", "JPY": "2900", "KWD": "2.900"}
@@ -93,13 +95,20 @@ class TestInvoices:
 
         assert row["Total"] == total
 
-    @pytest.mark.parametrize("start", list("=+-@\t\r\n"))
+    @pytest.mark.parametrize("start", [*"=+-@\t\r\n＝＋－＠", " =", "\u00a0-"])
     def test_defuses_what_a_spreadsheet_would_run(self, start):
         sale(company=f'{start}HYPERLINK("http://example.com","pay")')
 
         (row,) = told(exports.invoices_csv(Invoice.objects.all()))
 
         assert row["Buyer"] == f'\'{start}HYPERLINK("http://example.com","pay")'
+
+    def test_defuses_what_begins_a_cell_where_semicolons_end_one(self):
+        sale(company="Ann;=1+1; -2;b")
+
+        (row,) = told(exports.invoices_csv(Invoice.objects.all()))
+
+        assert row["Buyer"] == "Ann;'=1+1;' -2;b"
 
     def test_keeps_what_is_harmless(self):
         sale(company='3 + 4 = "seven", GmbH\nsecond line')
@@ -179,6 +188,7 @@ class TestInvoicesAsSpreadsheet:
         assert (cells["Total"].value, cells["Total"].data_type) == (58, "n")
         assert cells["Total"].number_format == "[$USD] #,##0.00"
         assert (cells["Buyer"].value, cells["Buyer"].data_type) == ("=1+1", "s")
+        assert (cells["Buyer"].quotePrefix, cells["Country"].quotePrefix) == (True, False)
         assert cells["Paid at (Europe/Berlin)"].value is None
 
     @pytest.mark.parametrize(
@@ -302,3 +312,55 @@ class TestPayments:
 
         cells = {title.value: cell.value for title, cell in zip(heading, row, strict=True)}
         assert cells["Amount"] == 58
+
+
+@pytest.mark.django_db
+class TestEveryExport:
+    """Of the month's report, as the admin offers it."""
+
+    HOSTILE = '=HYPERLINK("http://example.com","pay")'
+
+    @pytest.fixture
+    def finance(self) -> Client:
+        client = Client()
+        client.force_login(
+            StaffFactory(is_superuser=True), "django.contrib.auth.backends.ModelBackend"
+        )
+        return client
+
+    @pytest.fixture(autouse=True)
+    def hostile_rows(self) -> None:
+        """Whatever people can write begins like a formula."""
+        user = UserFactory(email="+ann@example.com")
+        BillingDetails.objects.create(user=user, company=self.HOSTILE, vat_id="-1+1", country="DE")
+        plan = PlanFactory(name="@SUM(1)", prices=PRICES)
+        made = check_out(user, plan=plan, now=NOON)
+        check_out(user, plan=plan, now=NOON)  # stays open
+        notice = payments.Notice(
+            provider="=bank",
+            reference="-18",
+            invoice_reference=str(made.invoice.pk),
+            money=Money.parse("29.00", "USD"),
+            method="+transfer",
+        )
+        payments.capture(notice=notice, now=NOON)
+
+    @pytest.mark.parametrize("name", EXPORTS)
+    def test_as_csv_has_no_formula(self, finance, name):
+        response = finance.get(f"/admin/reports/month/{name}.csv?month=2026-03&currency=USD")
+
+        rows = told(response.streaming_content)
+        texts = [cell for row in rows for cell in row.values()]
+        assert [text for text in texts if text.startswith(tuple("=+-@\t\r\n"))] == []
+        assert sum(text.startswith("'") for text in texts) >= 3
+
+    @pytest.mark.parametrize("name", EXPORTS)
+    def test_as_xlsx_has_no_formula(self, finance, name):
+        response = finance.get(f"/admin/reports/month/{name}.xlsx?month=2026-03&currency=USD")
+
+        found = sheets(io.BytesIO(response.getvalue()))
+        cells = [cell for rows in found.values() for row in rows for cell in row]
+        assert {cell.data_type for cell in cells} <= {"s", "n", "d"}
+        hostile = [cell for cell in cells if str(cell.value).startswith(tuple("=+-@"))]
+        assert len(hostile) >= 3
+        assert all(cell.quotePrefix for cell in hostile)

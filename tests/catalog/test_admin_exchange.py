@@ -198,12 +198,12 @@ class TestExport:
 
 class TestDefused:
     @pytest.mark.parametrize(
-        "text", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1", "''+", "'tis", "", "'"]
+        "text", ["=1+1", "+1", "-1", "@x", "＝1", "\t=1", "'=1", "''+", "'tis", "", "'"]
     )
     def test_comes_back_as_it_was(self, text):
         assert restored(defused(text)) == text
 
-    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "'=1"])
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "＝1", "\t=1", "\r=1", "'=1"])
     def test_is_no_formula(self, text):
         assert defused(text) == f"'{text}"
 

@@ -29,8 +29,8 @@ print(json.dumps({name: getattr(settings, name) for name in sys.argv[1:]}, defau
 """
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
+@pytest.fixture(scope="session")
+def python() -> Callable[..., CompletedProcess[str]]:
     """``python(["-c", "…"], environment={…})`` in the project, without what this process has."""
 
     def run(arguments: list[str], environment: dict[str, str]) -> CompletedProcess[str]:
@@ -48,7 +48,7 @@ def python(tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings_of(python: Callable[..., CompletedProcess[str]]) -> Callable[..., dict[str, Any]]:
     """``settings_of("production", "DEBUG", SECRET_KEY="…")``: their values, by name."""
 
