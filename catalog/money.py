@@ -129,9 +129,11 @@ class Money:
     @classmethod
     def sum(cls, parts: Iterable[Money], currency: str) -> Money:
         total = cls.zero(currency)
+        amount = total.amount
         for part in parts:
-            total += part
-        return total
+            total._require_same_currency(part)
+            amount += part.amount
+        return cls(amount, currency)
 
     def __add__(self, other: Money) -> Money:
         self._require_same_currency(other)
@@ -211,4 +213,10 @@ def _require_bookable(amount: Decimal) -> None:
 
 
 def _to_places(amount: Decimal, currency: str) -> Decimal:
-    return amount.quantize(Decimal(1).scaleb(-places(currency)), rounding=ROUND_HALF_UP)
+    return amount.quantize(_unit(currency), rounding=ROUND_HALF_UP)
+
+
+@cache
+def _unit(currency: str) -> Decimal:
+    """The currency's smallest."""
+    return Decimal(1).scaleb(-places(currency))

@@ -13,11 +13,12 @@ from config.redaction import redact_value
 # What a call may add by ``extra=``; whatever else a library adds there is left out.
 FIELDS = ["method", "path", "status", "milliseconds"]
 FORMS = ("json", "lines")
+OURS = frozenset({"level", "logger", "timestamp", "status", "milliseconds"})  # nobody else's words
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return {
-        name: value if name.startswith("_") else redact_value(name, value)
+        name: value if name in OURS or name.startswith("_") else redact_value(name, value)
         for name, value in event.items()
     }
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 
 import structlog
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 from pghistory.middleware import HistoryMiddleware
 from uuid_utils.compat import uuid7
@@ -83,6 +85,17 @@ class AdminHistory(HistoryMiddleware):
         if request.path_info.startswith(self.areas):
             return super().__call__(request)
         return self.get_response(request)
+
+
+class PagePolicy(CSPMiddleware):
+    """The policy of pages; what has one by then, as every answer of the API, costs nothing."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if "Content-Security-Policy" in response.headers:
+            return response
+        return super().process_response(request, response)
 
 
 class PrivateAnswers:

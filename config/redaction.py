@@ -22,14 +22,27 @@ _NAMED = re.compile(
     ( \\"[^"\\]*\\" | "(?:[^"\\]|\\.)*" | '[^']*' | [^\s,;&'"}}\]]+ (?:\s+[\w.+/=~-]{{16,}})? )"""
 )
 _SECRET_KEY = re.compile(rf"(?i)^{_HUSHED}$")
+# What a line must have in it, in lower case, for the pattern to be worth a look: most have none.
 _PATTERNS = [
     # The password in an address: postgres://user:password@host.
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]*):[^\s@/]+@"), rf"\1:{HIDDEN}@"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.+/=~-]{8,}"), rf"\1 {HIDDEN}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),  # a JSON Web Token
-    (re.compile(r"\bwhsec_[\w+/=-]+"), HIDDEN),
-    (re.compile(r"\b(?:argon2|pbkdf2_\w+|md5|bcrypt\w*|scrypt)\$\S+"), HIDDEN),
-    (_NAMED, rf"\1{HIDDEN}"),
+    (
+        ("://",),
+        re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]*):[^\s@/]+@"),
+        rf"\1:{HIDDEN}@",
+    ),
+    (
+        ("bearer", "basic"),
+        re.compile(r"(?i)\b(bearer|basic)\s+[\w.+/=~-]{8,}"),
+        rf"\1 {HIDDEN}",
+    ),
+    (("eyj",), re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),  # a JSON Web Token
+    (("whsec_",), re.compile(r"\bwhsec_[\w+/=-]+"), HIDDEN),
+    (("$",), re.compile(r"\b(?:argon2|pbkdf2_\w+|md5|bcrypt\w*|scrypt)\$\S+"), HIDDEN),
+    (
+        ("passw", "secret", "token", "key", "authorization", "cookie", "session", "signature"),
+        _NAMED,
+        rf"\1{HIDDEN}",
+    ),
 ]
 _LOCAL = r"""[^\s@<>"'(),;:=/\\\[\]{}…]"""
 _EMAIL = re.compile(rf"({_LOCAL}){_LOCAL}{{0,63}}@([\w-]+(?:\.[\w-]+)+)")
@@ -42,9 +55,12 @@ _CARD = re.compile(
 
 def redact(text: str) -> str:
     """Return the text with what is secret in it replaced, and each e-mail as ``a…@example.com``."""
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
-    text = _EMAIL.sub(r"\1…@\2", text)
+    small = text.lower()
+    for signs, pattern, replacement in _PATTERNS:
+        if any(sign in small for sign in signs):
+            text = pattern.sub(replacement, text)
+    if "@" in text:
+        text = _EMAIL.sub(r"\1…@\2", text)
     return _CARD.sub(_without_card, text)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
@@ -80,7 +81,7 @@ _OFFERS = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """
     One item as it is for sale now, in the currency that was asked for.
@@ -109,7 +110,7 @@ class Offer:
     def is_recurring(self) -> bool:
         return self.billing_period != BillingPeriod.ONE_TIME
 
-    @property
+    @cached_property
     def price(self) -> Money:
         """The price of an item that has one."""
         assert self.amount is not None  # noqa: S101 - whoever sells it has asked before

@@ -85,7 +85,7 @@ MIDDLEWARE = [
     "config.middleware.Requests",  # first, so that everything has its id
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.middleware.PagePolicy",
     "config.middleware.PrivateAnswers",
     "config.middleware.OptionalTrailingSlash",
     "django.contrib.sessions.middleware.SessionMiddleware",
