@@ -1,6 +1,6 @@
 """How each rule of the books of recurring billing is broken, with the ids of the subscribers."""
 
-from tests.billing.broken_rules import Break, drop, drop_index, told
+from tests.billing.breaking import Break, drop, drop_index, told
 
 BREAKS = [
     Break(

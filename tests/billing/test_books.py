@@ -10,7 +10,8 @@ from django.db.utils import DatabaseError
 from billing.models import Event
 from billing.services import books, subscriptions
 from tests.billing import broken_periods
-from tests.billing.broken_rules import BREAKS, Break
+from tests.billing.breaking import Break
+from tests.billing.broken_rules import BREAKS
 from tests.billing.customers import NOON, Customers
 from tests.billing.purchases import check_out, pay
 from tests.billing.subscribers import Subscribers

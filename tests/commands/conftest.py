@@ -22,7 +22,7 @@ from subprocess import CompletedProcess
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-DEADLINE = 120  # seconds until a test gives up
+DEADLINE = 300  # seconds until a test gives up; a busy machine needs two minutes
 Run = Callable[..., CompletedProcess[str]]
 
 
@@ -109,8 +109,10 @@ def free_port() -> int:
 class Demo:
     """A bin/demo that is running; ``said`` is what it printed until it was ready."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self, environment: dict[str, str], *arguments: str, port: int | None = None
+    ) -> None:
+        self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [sys.executable, str(PROJECT / "bin" / "demo"), *arguments],
@@ -120,6 +122,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # as in a terminal of its own
         )
         giving_up = threading.Timer(DEADLINE, self.process.kill)
         giving_up.start()
@@ -132,9 +135,16 @@ class Demo:
         giving_up.cancel()
         assert self.said.endswith("Ctrl-C stops the server and the database.\n"), self.said
 
-    def end(self, by: signal.Signals) -> str:
-        """Send the signal, expect a good end, and return what it said meanwhile."""
-        self.process.send_signal(by)
+    def end(self, by: signal.Signals, *, is_for_all: bool = False) -> str:
+        """
+        Send the signal, expect a good end, and return what it said meanwhile.
+
+        :param is_for_all: send it to its children too, as a terminal does at Ctrl-C
+        """
+        if is_for_all:
+            os.killpg(self.process.pid, by)
+        else:
+            self.process.send_signal(by)
         said, _nothing = self.process.communicate(timeout=DEADLINE)
         assert self.process.returncode == 0, said
         return said
@@ -148,11 +158,11 @@ class Demo:
 
 @pytest.fixture
 def demo(environment: dict[str, str]) -> Iterator[Callable[..., Demo]]:
-    """``demo("--reset")``: started, and ready."""
+    """``demo("--reset", port=8001)``: started, and ready."""
     started: list[Demo] = []
 
-    def start(*arguments: str) -> Demo:
-        started.append(Demo(environment, *arguments))
+    def start(*arguments: str, port: int | None = None) -> Demo:
+        started.append(Demo(environment, *arguments, port=port))
         return started[-1]
 
     yield start

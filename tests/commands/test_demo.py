@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -39,16 +41,43 @@ def ask(address, body=None):
         return error.code, json.loads(error.read())
 
 
+def processes(environment):
+    """What runs and names the folder, in its command line or its environment."""
+    folder = os.fsencode(environment["EMBEDDED_POSTGRES_DIR"])
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            known = command + (process / "environ").read_bytes()
+        except OSError:
+            continue  # ended meanwhile, or somebody else's
+        if folder in known:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace").strip())
+    return found
+
+
+def assert_running(environment, *names):
+    """That these run, or nothing where there are no names; not where one cannot look."""
+    if not Path("/proc/self/environ").exists():
+        return
+    found = processes(environment)
+    assert bool(found) == bool(names), found
+    for name in names:
+        assert name in " ".join(found)
+
+
 def is_up(demo):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", demo.port)) == 0
 
 
-@pytest.mark.concurrency  # slow, and not beside other tests: it starts several servers
+@pytest.mark.concurrency  # slow: it starts several servers
 class TestDemo:
     ADA = {"email": "ada@example.com", "password": "a long enough password"}
 
-    def test_serves_keeps_its_data_and_forgets_it_when_asked(self, demo, environment):
+    def test_serves_keeps_its_data_leaves_no_process_and_forgets_when_asked(
+        self, demo, environment
+    ):
         def database():
             done = run_in(PROJECT, ["-m", "config.embedded_postgres", "status"], environment)
             return done.stdout.strip()
@@ -72,11 +101,18 @@ class TestDemo:
         assert second.end(by=signal.SIGTERM) == "\nStopping …\n"
         assert not is_up(second)
         assert database() == "stopped"
+        assert_running(environment)
 
-        third = demo("--reset")
-        assert "Forgetting the old data" in third.said
-        assert ask(f"{third.address}/api/v1/auth/login", self.ADA)[0] == 401
-        third.end(by=signal.SIGINT)
+        third = demo(port=first.port)  # it is free again
+        assert ask(f"{third.address}/api/v1/auth/login", self.ADA)[0] == 200
+        assert_running(environment, "gunicorn", "postgres")
+        assert third.end(by=signal.SIGINT, is_for_all=True) == "\nStopping …\n"
+        assert_running(environment)
+
+        fourth = demo("--reset")
+        assert "Forgetting the old data" in fourth.said
+        assert ask(f"{fourth.address}/api/v1/auth/login", self.ADA)[0] == 401
+        fourth.end(by=signal.SIGINT)
         assert database() == "stopped"
 
     def paste(self, demo):
