@@ -230,7 +230,13 @@ SPECTACULAR_SETTINGS = {
         "SubscriptionStatus": "billing.models.subscription.SubscriptionStatus",
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body; more is 413
+# Bounds of a request. Over the first is 413, over the others 400; see docs/errors.md.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a body
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # of a form, and parameters of a query
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
+API_MAX_DEPTH = 32  # levels of a JSON body
+API_MAX_LIST_LENGTH = 1000  # entries of each list of it
+API_MAX_FIELDS = 1000  # keys of all its objects together
 
 # --- Billing ---
 

@@ -144,7 +144,7 @@ class TestBody:
             b'{"email": "a"} {}',
             b'{"email": "\xff"}',
             b'{"email": "\\ud800"}',
-            b"[" * 100_000,
+            b"[" * 30,
         ],
     )
     def test_that_is_no_json_is_400(self, api, body):
