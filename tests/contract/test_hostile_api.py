@@ -134,7 +134,6 @@ QUERIES = [
     for path, method, operation in operations()
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
 ]
-STANDS = "tests/contract: {} {}"
 
 
 @pytest.fixture
