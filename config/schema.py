@@ -41,9 +41,17 @@ class AutoSchema(SpectacularAutoSchema):
                 bodies.setdefault(code, self._get_response_for_code(ErrorSerializer, code))
         return bodies
 
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        """An optional parameter of a query that is empty is as good as none: forms send it so."""
+        parameters = super()._get_parameters()
+        for parameter in parameters:
+            if parameter["in"] == "query" and not parameter.get("required"):
+                parameter["allowEmptyValue"] = True
+        return parameters
+
     def _error_codes(self) -> list[str]:
         codes = ["500"]
-        if self.method in ("POST", "PUT", "PATCH") or "{" in self.path or self._has_filters():
+        if self.method in ("POST", "PUT", "PATCH") or "{" in self.path or self._get_parameters():
             codes.append("400")
         if self.method in ("POST", "PUT", "PATCH"):
             codes += ["413", "415"]
@@ -54,9 +62,6 @@ class AutoSchema(SpectacularAutoSchema):
         if "{" in self.path:
             codes.append("404")
         return codes
-
-    def _has_filters(self) -> bool:
-        return bool(self.get_filter_backends())
 
     def _is_list_view(self, _serializer: Any = None) -> bool:
         """Every list of the API is an object with the list under a key of its own."""

@@ -74,9 +74,13 @@ class InvoiceViewSet(OwnTime, viewsets.GenericViewSet):
     @extend_schema(
         operation_id="invoice_pay",
         request=None,
-        responses=inline_serializer(
-            "PaidInvoice", {"invoice": InvoiceSerializer(), "message": serializers.CharField()}
-        ),
+        responses={
+            200: inline_serializer(
+                "PaidInvoice", {"invoice": InvoiceSerializer(), "message": serializers.CharField()}
+            ),
+            409: ErrorSerializer,
+            503: ErrorSerializer,
+        },
     )
     def pay(self, request: Request, pk: str) -> Response:
         """Start payment with the configured provider; the sandbox takes it at once."""

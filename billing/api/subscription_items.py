@@ -20,6 +20,7 @@ from billing.models import AddOnSubscription, CouponRedemption
 from billing.services import add_on_endings, coupon_steps, coupons
 from catalog.money import amount_string
 from config.parameters import path_id
+from config.schema import ErrorSerializer
 
 
 class CodeSerializer(serializers.Serializer):
@@ -100,7 +101,7 @@ class CouponViewSet(OwnTime, viewsets.ViewSet):
     @extend_schema(
         operation_id="subscription_coupon_put_on",
         request=CodeSerializer,
-        responses={201: ChangedCoupon},
+        responses={201: ChangedCoupon, 409: ErrorSerializer},
     )
     def create(self, request: Request, pk: str) -> Response:
         """Put a coupon on: it lessens the next renewal."""

@@ -226,6 +226,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.parsers.BoundedJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["drf_orjson_renderer.renderers.ORJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "config.schema.AutoSchema",
+    "DEFAULT_METADATA_CLASS": "config.metadata.Metadata",
     "EXCEPTION_HANDLER": "config.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "URL_FORMAT_OVERRIDE": None,  # ?format= has no meaning here
@@ -247,7 +248,13 @@ SPECTACULAR_SETTINGS = {
         "SubscriptionStatus": "billing.models.subscription.SubscriptionStatus",
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body; more is 413
+# Bounds of a request. Over the first is 413, over the others 400; see docs/errors.md.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a body
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # of a form, and parameters of a query
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
+API_MAX_DEPTH = 32  # levels of a JSON body
+API_MAX_LIST_LENGTH = 1000  # entries of each list of it
+API_MAX_FIELDS = 1000  # keys of all its objects together
 
 # --- Billing ---
 
