@@ -64,7 +64,7 @@ def erase(*, user: User, by: User, reason: str, now: datetime) -> User:
     :raises CustomerNotSettled: if a subscription is live, an invoice is unpaid, a payment is
         unmatched, or a mail is under way
     """
-    locked = _lock(user)
+    locked = User.objects.lock(user.pk)
     if refusal := customers.refusal_to_change(user=locked, by=by):
         raise customers.OutOfReach(f"{locked}: {refusal}")
     if locked.is_employed:
@@ -103,16 +103,6 @@ def unsettled(*, user: User) -> list[str]:
     found += [f"unmatched payment {row}" for row in unmatched]
     found += ["a mail that is being sent" for _row in sending[:1]]
     return found
-
-
-def _lock(user: User) -> User:
-    """
-    Hold the customer, against rows that refer to them too.
-
-    ``lock()`` would let a checkout in that began before: it could write an invoice after we have
-    looked for unpaid ones. Whoever is in the middle of one is waited for.
-    """
-    return User.objects.select_for_update(of=("self",)).get(pk=user.pk)
 
 
 def _forget_billing(user: User, words: Words) -> None:
