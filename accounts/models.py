@@ -68,6 +68,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         help_text="Of the mails to them.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # From then on the row says nothing of whose it was.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = UserManager()
 
@@ -81,6 +83,14 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"
             ),
+            models.CheckConstraint(
+                condition=models.Q(erased_at=None) | models.Q(status="deleted"),
+                name="user_erased_is_closed",
+            ),
+        ]
+        permissions = [
+            ("export_user", "Can export all that is kept of a customer"),
+            ("erase_user", "Can erase customers"),
         ]
         indexes = [
             GinIndex(fields=["email"], opclasses=["gin_trgm_ops"], name="user_email_part"),

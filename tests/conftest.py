@@ -134,6 +134,7 @@ def roles(db: None) -> dict[str, Group]:
     migration.make_roles(apps, editor)
     import_module("billing.migrations.0005_roles_of_the_back_office").extend_roles(apps, editor)
     import_module("billing.migrations.0008_periods_of_what_runs").extend_roles(apps, editor)
+    import_module("billing.migrations.0009_export_of_customers").extend_roles(apps, editor)
     return {group.name: group for group in Group.objects.filter(name__in=migration.ROLES)}
 
 

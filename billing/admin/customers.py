@@ -10,9 +10,10 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -29,9 +30,17 @@ from billing.admin.filters import day_field
 from billing.admin.finding import describe, find_view
 from billing.admin.history_page import HistoryPage, page_of
 from billing.admin.links import Links
-from billing.admin.steps import NoReasonForm, ReasonForm, Step, Steps
+from billing.admin.steps import Button, NoReasonForm, ReasonForm, Step, Steps
 from billing.models import Invoice, TestClock
-from billing.services import clocks, mails, search, token_adjustments, tokens
+from billing.services import (
+    clocks,
+    erasure,
+    mails,
+    personal_data,
+    search,
+    token_adjustments,
+    tokens,
+)
 
 PAGE = "events"  # of the timeline, in the address
 MOST_TOKENS = 10**12  # in a form; what a role may is less
@@ -131,6 +140,22 @@ def _turn_clock(user: User, *, by: User, now: datetime, to: date, behaviour: str
     return f"It is {to} for {user} now: {told}."
 
 
+def _erase(user: User, *, by: User, now: datetime, reason: str) -> str:
+    erased = erasure.erase(user=user, by=by, reason=reason, now=now)
+    return f"The customer is erased: {erased} is all that the account says."
+
+
+def _asks_to_erase(user: User) -> str:
+    left = erasure.unsettled(user=user)
+    first = f" Settle first: {', '.join(left)}." if left else ""
+    return (
+        "Name, address, e-mail, sessions, mails and the history of them are forgotten for good, and"
+        " nobody signs in to this account again. Invoices with their buyer, payments and the"
+        " movements of tokens and credit stay, as the law wants them kept; tokens and credit that"
+        f" are left are lost to the customer.{first}"
+    )
+
+
 STEPS = (
     Step(
         name="tokens",
@@ -204,7 +229,18 @@ STEPS = (
         fits=lambda user: user.is_active,
         looks="danger",
     ),
+    Step(
+        name="erase",
+        label="Erase",
+        icon="person_remove",
+        permission="accounts.erase_user",
+        question=_asks_to_erase,
+        run=_erase,
+        fits=lambda user: user.erased_at is None and not user.is_employed,
+        looks="danger",
+    ),
 )
+EXPORT = "accounts.export_user"
 
 
 class CustomerAdmin(Steps, HistoryPage, UserAdmin):
@@ -218,7 +254,44 @@ class CustomerAdmin(Steps, HistoryPage, UserAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         find = path("find/", self.admin_site.admin_view(find_view), name="find")
-        return [find, *super().get_urls()]
+        export = path(
+            "<path:object_id>/export/",
+            self.admin_site.admin_view(self.export_view),
+            name="accounts_user_export",
+        )
+        return [find, export, *super().get_urls()]
+
+    def buttons(self, request: HttpRequest, row: User) -> list[Button]:
+        found = super().buttons(request, row)
+        if self.may_export(request, row):
+            address = reverse("admin:accounts_user_export", args=[row.pk])
+            found.append(Button("Export", address, "default", "download"))
+        return found
+
+    def may_export(self, request: HttpRequest, row: User) -> bool:
+        return request.user.has_perm(EXPORT) and customers.is_within_reach(
+            user=row, by=request.user
+        )
+
+    def export_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """All that is kept of the customer, as a file; the log keeps who took it."""
+        user = self.get_object(request, object_id)
+        if user is None:
+            raise Http404
+        if not self.may_export(request, user):
+            raise PermissionDenied
+        found = personal_data.collect(user=user, now=timezone.now())
+        LogEntry.objects.log_actions(
+            request.user.pk, [user], CHANGE, "Exported all that is kept.", single_object=True
+        )
+        return JsonResponse(
+            found,
+            json_dumps_params={"indent": 2, "ensure_ascii": False},
+            headers={
+                "Cache-Control": "private, no-store",
+                "Content-Disposition": f'attachment; filename="customer-{user.pk}.json"',
+            },
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str

@@ -29,6 +29,7 @@ _SENTENCES = {
     "checkout.requested": "An order was sent",
     "coupon.redeemed": "Coupon {coupon} put on the subscription to {subject}",
     "coupon.taken_off": "Coupon {coupon} taken off the subscription to {subject}",
+    "customer.erased": "The customer was erased",
     "invoice.cancelled": "Invoice {subject} cancelled, {total}",
     "invoice.expired": "Invoice {subject} given up: it was not paid in time, {total}",
     "invoice.issued": "Invoice {subject} issued for the next period, {total}",

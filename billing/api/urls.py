@@ -4,6 +4,7 @@ from billing.api.changes import ChangeViewSet
 from billing.api.checkout import CheckoutViewSet
 from billing.api.documents import InvoicePdf, StaffInvoicePdf
 from billing.api.invoices import InvoiceViewSet
+from billing.api.personal_data import PersonalData
 from billing.api.staff_analytics import AnalyticsDashboard
 from billing.api.staff_invoices import StaffInvoiceViewSet
 from billing.api.staff_subscriptions import StaffSubscriptionViewSet
@@ -13,6 +14,7 @@ from billing.api.tokens import TokenViewSet
 from billing.api.webhooks import PaymentWebhook
 
 urlpatterns = [
+    path("user/export", PersonalData.as_view()),
     path("user/checkout", CheckoutViewSet.as_view({"post": "create"})),
     path("user/subscriptions", SubscriptionViewSet.as_view({"get": "list"})),
     path("user/subscriptions/active", SubscriptionViewSet.as_view({"get": "active"})),

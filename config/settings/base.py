@@ -162,6 +162,8 @@ def database(address: dict[str, Any]) -> dict[str, Any]:
 
 # --- People ---
 
+# Keys that were replaced: what was signed with them still holds, nothing new is.
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",

@@ -5,7 +5,14 @@ import logging
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BILLING_PAYMENT_PROVIDER, LOG_LEVEL, database, env, logs
+from config.settings.base import (
+    BILLING_PAYMENT_PROVIDER,
+    LOG_LEVEL,
+    SECRET_KEY_FALLBACKS,
+    database,
+    env,
+    logs,
+)
 
 _missing = [name for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL") if name not in env]
 if _missing:
@@ -15,6 +22,8 @@ if _missing:
 SECRET_KEY = env("SECRET_KEY")
 if len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters: see .env.example.")
+if any(len(key) < 50 for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured("SECRET_KEY_FALLBACKS: each has at least 50 characters, as it was.")
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS")
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts; '*' lets every host name in.")

@@ -9,6 +9,7 @@ from config.settings.development import *  # noqa: F403
 
 DEBUG = False
 SECRET_KEY = "tests-only-not-a-secret-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105
+SECRET_KEY_FALLBACKS: list[str] = []
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Argon2 costs tens of milliseconds by design; its own tests put it back.

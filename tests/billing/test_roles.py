@@ -74,6 +74,7 @@ FINANCE = {
 SUPPORT = {
     "accounts.view_user",
     "accounts.change_user",
+    "accounts.export_user",
     "accounts.view_billingdetails",
     "accounts.change_billingdetails",
     "billing.view_subscription",
