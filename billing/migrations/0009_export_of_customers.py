@@ -25,6 +25,6 @@ def extend_roles(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0005_erasure"), ("billing", "0008_periods_of_what_runs")]
+    dependencies = [("accounts", "0004_erasure"), ("billing", "0008_periods_of_what_runs")]
 
     operations = [migrations.RunPython(extend_roles, migrations.RunPython.noop)]
