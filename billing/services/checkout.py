@@ -41,6 +41,7 @@ from catalog.models import Plan
 from catalog.money import Money
 from config import rows
 from config.errors import DomainError
+from config.locking import retried
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,7 @@ def place(
         transaction, because they are kept with what they tell of
     """
     try:
-        with transaction.atomic():
-            if key and (before := idempotency.claim(key=key)):
-                return before
-            first = answer(create(user=user, order=order, now=now))
-            if key:
-                idempotency.keep(key=key, answer=first, now=now)
-            return first
+        return _place(user, order, answer, key, now)
     except Exception as failure:
         if key and idempotency.is_conflict(failure):
             return _first_answer(key)
@@ -116,6 +111,23 @@ def place(
         if not isinstance(failure, idempotency.IdempotencyRefusal):
             _record_failure(failure, user=user, order=order, now=now)
         raise failure
+
+
+@retried
+@transaction.atomic
+def _place(
+    user: User,
+    order: Order,
+    answer: Callable[[Checkout], idempotency.Answer],
+    key: idempotency.Key | None,
+    now: datetime,
+) -> idempotency.Answer:
+    if key and (before := idempotency.claim(key=key)):
+        return before
+    first = answer(create(user=user, order=order, now=now))
+    if key:
+        idempotency.keep(key=key, answer=first, now=now)
+    return first
 
 
 @transaction.atomic(savepoint=False)
