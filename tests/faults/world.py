@@ -80,7 +80,6 @@ class World:
             "ACCESS_TOKEN_MINUTES": "600",
             "LOG_LEVEL": "ERROR",
             "BILLING_WEBHOOK_SECRETS": SECRET,
-            **TIMEOUTS,
         }
         from config import embedded_postgres
 
@@ -211,6 +210,7 @@ class World:
     def _spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
         """In a group of its own, that can be killed as one; what it prints goes to one log."""
         environment = os.environ | {
+            **({} if self.pooler else TIMEOUTS),
             "PORT": str(self.port),
             "WEB_WORKERS": "3",
             "FAULTS_CLOCK": str(self._clock_file),
