@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path, re_path
 from django.utils.encoding import escape_uri_path
@@ -36,7 +37,23 @@ SENTENCES = {
     405: ("method_not_allowed", "This address does not answer this method."),
     413: ("request_too_large", "The request is too large."),
     500: ("server_error", "Something went wrong on our side."),
+    503: (
+        "database_unavailable",
+        "The database does not answer, and the request may or may not have been carried out. "
+        "Send it again.",
+    ),
 }
+RETRY_AFTER = "1"  # seconds: a database that restarts is back soon
+# The line to the database broke or could not be had, a time-out ended a statement, or another
+# transaction was preferred to it again and again. All of that passes by itself.
+AWAY = (OperationalError, InterfaceError)
+PLAIN = (
+    (Http404, 404),
+    (PermissionDenied, 403),
+    (RequestDataTooBig, 413),
+    (SuspiciousOperation, 400),
+    (AWAY, 503),
+)
 CODES: dict[type[APIException], str] = {
     exceptions.NotAuthenticated: "not_authenticated",
     exceptions.AuthenticationFailed: "authentication_failed",
@@ -55,7 +72,7 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     set_rollback()
     answer = _answer_to(exception)
     note_refusal(code=answer.data["code"], status=answer.status_code)
-    if answer.status_code == 500:
+    if answer.status_code == 500 or isinstance(exception, AWAY):
         request = context["request"]
         address = escape_uri_path(request.path)  # no line breaks of the caller's in the log
         logger.error("%s %s failed", request.method, address, exc_info=exception)
@@ -94,15 +111,11 @@ def _answer_to(exception: Exception) -> Response:
             status=exception.status_code,
             headers=headers,
         )
-    if isinstance(exception, Http404):
-        return _plain(404)
-    if isinstance(exception, PermissionDenied):
-        return _plain(403)
-    if isinstance(exception, RequestDataTooBig):
-        return _plain(413)
-    if isinstance(exception, SuspiciousOperation):
-        return _plain(400)
-    return _plain(500)
+    status_code = next((code for kind, code in PLAIN if isinstance(exception, kind)), 500)
+    answer = _plain(status_code)
+    if status_code == 503:
+        answer["Retry-After"] = RETRY_AFTER
+    return answer
 
 
 def _plain(status_code: int) -> Response:

@@ -8,6 +8,7 @@ from typing import Any
 
 from config import logs
 
+os.environ.setdefault("WEB_SERVER", "true")  # before the settings are read: see there
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", "2"))

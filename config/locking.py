@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import random
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import models
+from django.db import OperationalError, connection, models
+from psycopg2.errors import DeadlockDetected, SerializationFailure
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+WAITS = (0.02, 0.1, 0.3)  # seconds before each further try, at most
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -22,3 +31,32 @@ class LockingQuerySet(models.QuerySet[Row]):
         :raises DoesNotExist: where there is no such row
         """
         return self.select_for_update(of=("self",), no_key=True).get(pk=pk)
+
+
+def is_conflict(failure: BaseException) -> bool:
+    """Whether PostgreSQL sacrificed the transaction to another one: all of it is rolled back."""
+    return isinstance(failure, OperationalError) and isinstance(
+        failure.__cause__, DeadlockDetected | SerializationFailure
+    )
+
+
+def retried(transaction: Callable[Given, Result]) -> Callable[Given, Result]:
+    """
+    Run a function that is one whole transaction again where another one was preferred to it.
+
+    Safe because nothing of it is left by then: it stands outside of ``atomic``, and inside of a
+    transaction of somebody else's it does nothing, as only the outermost can begin anew.
+    """
+
+    @wraps(transaction)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        for wait in () if connection.in_atomic_block else WAITS:
+            try:
+                return transaction(*args, **kwargs)
+            except OperationalError as failure:
+                if not is_conflict(failure):
+                    raise
+            time.sleep(random.uniform(0, wait))  # two that met once must not meet again
+        return transaction(*args, **kwargs)
+
+    return run

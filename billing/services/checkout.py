@@ -41,6 +41,7 @@ from catalog.models import Plan
 from catalog.money import Money
 from config import rows
 from config.errors import DomainError
+from config.locking import retried
 
 logger = logging.getLogger(__name__)
 
@@ -100,18 +101,8 @@ def place(
     :param answer: what to tell the client, in the bytes that a repeat gets too; called inside the
         transaction, because they are kept with what they tell of
     """
-    answers: list[idempotency.Answer] = []
-
-    def kept(made: Checkout) -> list[Model]:
-        answers.append(answer(made))
-        return [idempotency.record(key=key, answer=answers[0], now=now)] if key else []
-
     try:
-        with transaction.atomic():
-            if key and (before := idempotency.claim(key=key)):
-                return before
-            create(user=user, order=order, beside=kept, now=now)
-            return answers[0]
+        return _place(user, order, answer, key, now)
     except Exception as failure:
         if key and idempotency.is_conflict(failure):
             return _first_answer(key)
@@ -120,6 +111,27 @@ def place(
         if not isinstance(failure, idempotency.IdempotencyRefusal):
             _record_failure(failure, user=user, order=order, now=now)
         raise failure
+
+
+@retried
+@transaction.atomic
+def _place(
+    user: User,
+    order: Order,
+    answer: Callable[[Checkout], idempotency.Answer],
+    key: idempotency.Key | None,
+    now: datetime,
+) -> idempotency.Answer:
+    answers: list[idempotency.Answer] = []
+
+    def kept(made: Checkout) -> list[Model]:
+        answers.append(answer(made))
+        return [idempotency.record(key=key, answer=answers[0], now=now)] if key else []
+
+    if key and (before := idempotency.claim(key=key)):
+        return before
+    create(user=user, order=order, beside=kept, now=now)
+    return answers[0]
 
 
 @transaction.atomic(savepoint=False)

@@ -15,6 +15,7 @@ from billing.services import changed, events, renewed
 from billing.services.withdrawal import withdraw
 from config import history
 from config.errors import DomainError
+from config.locking import retried
 
 
 class InvoiceStateForbids(DomainError):
@@ -25,6 +26,7 @@ class ReasonMissing(DomainError):
     code = "reason_missing"
 
 
+@retried
 def void(*, invoice: Invoice, by: User, reason: str, now: datetime) -> Invoice:
     """
     Cancel an invoice that was not paid, and give up all that it is for. Its number is kept.

@@ -18,6 +18,7 @@ from billing.services.invoices import require_reason
 from catalog.money import Money
 from config import history
 from config.errors import DomainError
+from config.locking import retried
 
 Line = InvoiceLineItem.Type
 BY_HAND = "manual"  # the provider of what staff take
@@ -187,6 +188,7 @@ def mark_paid(
     return receipt(invoice_id=invoice.pk, payment=payment)
 
 
+@retried
 @transaction.atomic
 def assign(*, payment: Payment, invoice: Invoice, by: User, reason: str, now: datetime) -> Receipt:
     """
@@ -253,6 +255,7 @@ def receipt(*, invoice_id: UUID, payment: Payment) -> Receipt:
     )
 
 
+@retried
 @transaction.atomic(durable=True)
 def _settle(
     notice: Notice, *, received_at: datetime, now: datetime, note: dict[str, str] | None = None

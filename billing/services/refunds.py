@@ -25,6 +25,7 @@ from billing.services.invoices import InvoiceStateForbids, require_reason
 from billing.services.payments import PaymentNotUnmatched
 from config import history
 from config.errors import DomainError
+from config.locking import retried
 
 Line = InvoiceLineItem.Type
 ENDED_BY_REFUND = "refunded"
@@ -38,6 +39,7 @@ class RefundReferenceMissing(DomainError):
     code = "refund_reference_missing"
 
 
+@retried
 def refund(*, invoice: Invoice, reference: str, by: User, reason: str, now: datetime) -> Invoice:
     """
     Give the whole of a paid invoice back, and end at once what it made live, or what it has paid
@@ -97,6 +99,7 @@ def tokens_used(*, invoice: Invoice) -> int:
     return sum(bought.values()) + (taken or 0)
 
 
+@retried
 def refund_payment(
     *, payment: Payment, reference: str, by: User, reason: str, now: datetime
 ) -> Payment:

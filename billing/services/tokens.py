@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 
 from billing.models import TokenAccount, TokenTransaction
 from config.errors import DomainError
+from config.locking import retried
 
 Type = TokenTransaction.Type
 MOST = 2**63 - 1  # tokens of one account: the column holds no more
@@ -68,6 +69,7 @@ class Movement:
     description: str = ""
 
 
+@retried
 def credit(
     *,
     user_id: UUID,
@@ -114,6 +116,7 @@ def credit(
         raise TokenReferenceReused("These tokens were credited before.") from None
 
 
+@retried
 def spend(
     *,
     user_id: UUID,

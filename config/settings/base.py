@@ -137,6 +137,17 @@ POSTGRESQL = "django.db.backends.postgresql"
 # Behind a connection pooler in transaction mode nothing can be kept between transactions.
 DATABASE_POOLED = env.bool("DATABASE_POOLED", default=False)
 
+# Who answers requests has only so long: one that waits for ever holds a thread, and what it locked.
+# Commands take what they need. config/gunicorn.py sets WEB_SERVER; in seconds, 0 is without end.
+_is_server = env.bool("WEB_SERVER", default=False)
+DATABASE_TIMEOUTS = {
+    "lock_timeout": env.float("DATABASE_LOCK_TIMEOUT", default=10 if _is_server else 0),
+    "statement_timeout": env.float("DATABASE_STATEMENT_TIMEOUT", default=25 if _is_server else 0),
+    "idle_in_transaction_session_timeout": env.float(
+        "DATABASE_IDLE_TIMEOUT", default=60 if _is_server else 0
+    ),
+}
+
 
 def database(address: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of ``DATABASES`` for this address, with what holds for any."""
@@ -150,7 +161,10 @@ def database(address: dict[str, Any]) -> dict[str, Any]:
     if not DATABASE_POOLED:
         # What is prepared once is planned once: by ids, for which any values are alike.
         given = options.get("options", "")
-        options["options"] = f"{given} -c plan_cache_mode=force_generic_plan".strip()
+        chosen = ["plan_cache_mode=force_generic_plan"] + [
+            f"{name}={seconds * 1000:.0f}" for name, seconds in DATABASE_TIMEOUTS.items() if seconds
+        ]
+        options["options"] = " ".join([given, *(f"-c {setting}" for setting in chosen)]).strip()
     return {
         **address,
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=600),
