@@ -40,7 +40,7 @@ SENTENCES = {
     503: (
         "database_unavailable",
         "The database does not answer, and the request may or may not have been carried out. "
-        "Send it again.",
+        "Send it again, a checkout with the same Idempotency-Key.",
     ),
 }
 RETRY_AFTER = "1"  # seconds: a database that restarts is back soon

@@ -75,6 +75,10 @@ class TestDatabaseDown:
             },
         ]
         assert plans == [
-            500,
-            {"error": "Something went wrong on our side.", "code": "server_error"},
+            503,
+            {
+                "error": "The database does not answer, and the request may or may not have been "
+                "carried out. Send it again, a checkout with the same Idempotency-Key.",
+                "code": "database_unavailable",
+            },
         ]

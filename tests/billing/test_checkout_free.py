@@ -123,7 +123,7 @@ class TestLockOfAFreeCheckout:
 
         made = [query["sql"] for query in captured]
         (locked,) = [position for position, sql in enumerate(made) if "FOR NO KEY UPDATE" in sql]
-        numbered = [position for position, sql in enumerate(made) if "invoiceseries" in sql]
+        numbered = [position for position, sql in enumerate(made) if "take_number" in sql]
         assert "accounts_user" in made[locked]
         assert locked < min(numbered)
 

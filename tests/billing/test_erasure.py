@@ -93,7 +93,8 @@ def lived(customer, catalogue, root) -> User:
         user_id=customer.pk, amount=5, reference="r", reason="For Zephyrine", by=root, now=NOW
     )
     key = idempotency.Key.of(user_id=customer.pk, text="key", content="{}")
-    idempotency.keep(key=key, answer=idempotency.Answer(201, b'{"to":"Quillonius"}'), now=NOW)
+    told = idempotency.Answer(201, b'{"to":"Quillonius"}')
+    idempotency.record(key=key, answer=told, now=NOW).save(force_insert=True)
     AccessAttempt.objects.create(username=customer.email, failures_since_start=1)
     AccessAttempt.objects.create(username="somebody@else.example", failures_since_start=1)
     browser.post(f"/admin/accounts/user/{customer.pk}/send-password-link/", {})

@@ -125,6 +125,7 @@ TITLES = [
     "Direction of imports",
     "Types",
     "Migrations",
+    "Migrations block no writes",
     "Production settings",
     "OpenAPI schema",
     "Tests",
@@ -170,7 +171,7 @@ class TestEveryCheck:
 
         assert done.returncode == 0, done.stderr
         assert table(done.stdout) == [("ok", title) for title in TITLES]
-        assert done.stdout.endswith("checks: 10 passed, 0 failed\n")
+        assert done.stdout.endswith("checks: 11 passed, 0 failed\n")
 
     @pytest.mark.parametrize(
         ("failing", "title"),
@@ -186,7 +187,7 @@ class TestEveryCheck:
 
         assert done.returncode == 1
         assert [name for verdict, name in table(done.stdout) if verdict == "FAILED"] == [title]
-        assert done.stdout.endswith("checks: 9 passed, 1 failed\n")
+        assert done.stdout.endswith("checks: 10 passed, 1 failed\n")
 
     def test_has_production_settings_for_the_check_of_production_only(self, bin_test):
         done = bin_test()
