@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from django.utils import timezone
 
 from billing.models import Invoice
@@ -31,4 +33,4 @@ def capture(invoice: Invoice, reference: str) -> str:
 def capture_uncommitted(invoice: Invoice, reference: str) -> None:
     """The same within the caller's transaction, which ``capture`` itself does not join."""
     now = timezone.now()
-    payments._settle.__wrapped__(notice(invoice, reference), received_at=now, now=now)
+    inspect.unwrap(payments._settle)(notice(invoice, reference), received_at=now, now=now)
