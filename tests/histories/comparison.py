@@ -15,8 +15,9 @@ from billing.models import (
     Subscription,
 )
 from billing.models.subscription import LIVE
+from tests.histories.account import Told
 from tests.histories.arithmetic import shown, units
-from tests.histories.recomputation import Recomputation, Told
+from tests.histories.recomputation import Recomputation
 
 _STATUS = {"pending": "open", "failed": "open"}
 
