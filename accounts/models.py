@@ -169,3 +169,24 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class RateLimit(models.Model):
+    """
+    How often somebody has done something since ``began_at``; see ``accounts.services.limits``.
+
+    ``subject`` is a keyed hash of an e-mail or an address: the row names nobody.
+    """
+
+    scope = models.CharField(max_length=30)
+    subject = models.CharField(max_length=64)
+    count = models.IntegerField()
+    began_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "subject"], name="rate_limit_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.count}"

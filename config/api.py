@@ -90,7 +90,9 @@ def _answer_to(exception: Exception) -> Response:
             body["fields"] = exception.fields
         if exception.context:
             body["context"] = exception.context
-        return Response(body, status=exception.http_status)
+        wait = exception.context.get("retry_after")
+        headers = {"Retry-After": str(wait)} if wait else None
+        return Response(body, status=exception.http_status, headers=headers)
     if isinstance(exception, exceptions.ValidationError):
         fields = dict(_by_field(exception.detail))
         return Response(

@@ -22,7 +22,10 @@ from accounts.api.serializers import (
     SignedInSerializer,
     TokensSerializer,
 )
-from accounts.services import entry, passwords, registration, sessions
+from accounts.models import User
+from accounts.services import entry, limits, passwords, registration, sessions
+from accounts.services.limits import Tried
+from accounts.staff_login.callers import address_of
 from config.schema import ErrorSerializer
 
 
@@ -40,12 +43,18 @@ class Register(PublicView):
         tags=["accounts"],
         operation_id="register",
         request=RegistrationSerializer,
-        responses={200: SignedInSerializer, 400: NotSignedInSerializer},
+        responses={
+            200: SignedInSerializer,
+            400: NotSignedInSerializer,
+            429: NotSignedInSerializer,
+        },
     )
     def post(self, request: Request) -> Response:
         """Open an account and sign in."""
         given = _checked(RegistrationSerializer, request)
-        tokens = registration.register(**given, now=timezone.now())
+        now = timezone.now()
+        limits.count(Tried("register", address_of(request)), now=now)
+        tokens = registration.register(**given, now=now)
         return Response(SignedInSerializer(tokens).data)
 
 
@@ -67,8 +76,15 @@ class Login(PublicView):
         """Sign in. An unknown e-mail, a wrong password and a suspended account look alike."""
         given = _checked(CredentialsSerializer, request)
         code = given.pop("code")
+        now = timezone.now()
+        tried = (
+            Tried("log_in_account", User.objects.normalize_email(given["email"])),
+            Tried("log_in_address", address_of(request)),
+        )
+        limits.count(*tried, now=now)
         user = authenticate(request, **given)
-        tokens = entry.enter(user=user, password=given["password"], code=code, now=timezone.now())
+        tokens = entry.enter(user=user, password=given["password"], code=code, now=now)
+        limits.take_back(*tried, now=now)
         return Response(SignedInSerializer(tokens).data)
 
 
@@ -105,11 +121,12 @@ class ForgotPassword(PublicView):
         tags=["accounts"],
         operation_id="forgot_password",
         request=ForgottenPasswordSerializer,
-        responses=DoneSerializer,
+        responses={200: DoneSerializer, 429: ErrorSerializer},
     )
     def post(self, request: Request) -> Response:
         """Mail a link for a new password; the answer is the same for an unknown e-mail."""
         given = _checked(ForgottenPasswordSerializer, request)
+        limits.count(Tried("forgot_password", address_of(request)), now=timezone.now())
         passwords.forget(**given)
         message = "If there is an account with this e-mail, a link is on its way to it."
         return Response({"success": True, "message": message})

@@ -19,7 +19,9 @@ from rest_framework.views import APIView
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.authentication import SessionTokenAuthentication
-from accounts.services import second_factor
+from accounts.services import limits, second_factor
+from accounts.services.limits import Tried
+from accounts.staff_login.callers import address_of
 from billing.services import payments
 from catalog.money import DECIMAL_PLACES, MAX_DIGITS, Money
 from config.schema import ErrorSerializer
@@ -39,7 +41,7 @@ class WebhookSignature(BaseAuthentication):
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         headers = {name: request.headers.get(name, "") for name in names}
         if not all(headers.values()):
-            raise AuthenticationFailed("The webhook is not signed.")
+            raise _refused(request, "The webhook is not signed.")
         body = request.body
         for secret in settings.BILLING_WEBHOOK_SECRETS:
             try:
@@ -47,7 +49,13 @@ class WebhookSignature(BaseAuthentication):
             except (WebhookVerificationError, ValueError):  # ValueError: not even the right form
                 continue
             return AnonymousUser(), SIGNED
-        raise AuthenticationFailed("The webhook's signature is wrong or older than five minutes.")
+        raise _refused(request, "The webhook's signature is wrong or older than five minutes.")
+
+
+def _refused(request: Request, sentence: str) -> AuthenticationFailed:
+    """Who tries signatures is slowed down; a right one is always let in."""
+    limits.count(Tried("webhook", address_of(request)), now=timezone.now())
+    return AuthenticationFailed(sentence)
 
 
 class WebhookSignatureScheme(OpenApiAuthenticationExtension):
@@ -107,7 +115,12 @@ class PaymentWebhook(APIView):
         tags=["payments"],
         operation_id="payment_notification",
         request=PaymentNoticeSerializer,
-        responses={200: ReceiptSerializer, 403: ErrorSerializer, 409: ErrorSerializer},
+        responses={
+            200: ReceiptSerializer,
+            403: ErrorSerializer,
+            409: ErrorSerializer,
+            429: ErrorSerializer,
+        },
     )
     def post(self, request: Request) -> Response:
         """Take a payment; the same notification again gives the same answer."""

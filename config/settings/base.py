@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,20 @@ class Environment(environ.Env):
         """Read a list with commas, with or without spaces after them."""
         found = (name.strip() for name in self.list(variable, default=list(default)))
         return [name for name in found if name]
+
+    def rate(self, variable: str, default: str) -> tuple[int, timedelta] | None:
+        """Read how often in how long: 20/15m; ``none`` is as often as one likes."""
+        text = self.str(variable, default=default)
+        if text == "none":
+            return None
+        found = re.fullmatch(r"([1-9]\d{0,8})/([1-9]\d{0,4})([smh])", text)
+        units = {"s": "seconds", "m": "minutes", "h": "hours"}
+        length = timedelta(**{units[found[3]]: int(found[2])}) if found else timedelta(0)
+        if not found or length > timedelta(days=1):
+            raise ImproperlyConfigured(
+                f"{variable} must be like 20/15m: how often in so many s, m or h, of a day at most."
+            )
+        return int(found[1]), length
 
     def days(self, variable: str, default: Iterable[int] = ()) -> list[int]:
         """Read a list of numbers of days, each larger than the one before."""
@@ -226,6 +241,16 @@ AXES_DISABLE_ACCESS_LOG = True  # the row of each admin says when they came last
 # How many proxies stand before the application: as many entries at the end of X-Forwarded-For are
 # true, and what a client wrote before them is not.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# Failed sign-ins count, successful ones do not: many people may share an address.
+RATE_LIMITS = {
+    "log_in_account": env.rate("LIMIT_LOG_IN_ACCOUNT", default="20/15m"),
+    "log_in_address": env.rate("LIMIT_LOG_IN_ADDRESS", default="100/15m"),
+    "register": env.rate("LIMIT_REGISTER", default="60/1h"),
+    "forgot_password": env.rate("LIMIT_FORGOT_PASSWORD", default="20/1h"),
+    # Notifications with a wrong signature, or none.
+    "webhook": env.rate("LIMIT_WEBHOOK", default="60/1m"),
+}
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
