@@ -32,6 +32,17 @@ class LockingQuerySet(models.QuerySet[Row]):
         """
         return self.select_for_update(of=("self",), no_key=True).get(pk=pk)
 
+    def lock_out(self, pk: Any) -> Row:
+        """
+        ``lock``, and nothing that refers to the row can be inserted meanwhile (``FOR UPDATE``).
+
+        Whoever is about to insert such a row and must see what has become of this one holds it
+        ``FOR KEY SHARE`` first, as the foreign key will at the commit anyway.
+
+        :raises DoesNotExist: where there is no such row
+        """
+        return self.select_for_update(of=("self",)).get(pk=pk)
+
 
 def is_conflict(failure: BaseException) -> bool:
     """Whether PostgreSQL sacrificed the transaction to another one: all of it is rolled back."""

@@ -8,6 +8,7 @@ from babel import Locale
 from django.db import transaction
 
 from accounts.models import BillingDetails, User
+from accounts.services.erasure import AccountErased
 from config.errors import DomainError
 
 # What CLDR has names for and is no country's code: ISO 3166 reserves some for unions and remote
@@ -50,7 +51,10 @@ def update_own(*, user: User, language: str | None = None, **given: str) -> Bill
     ``update``, by the customer, and the language of the mails to them.
 
     :param language: one of ``Language``; None leaves it
+    :raises AccountErased: if they were forgotten meanwhile
     """
+    if User.objects.lock(user.pk).erased_at is not None:
+        raise AccountErased("This account is erased.")
     if language is not None:
         user.language = language
         user.save(update_fields=["language"])

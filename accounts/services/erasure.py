@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.models import BillingDetails, Language, Session, User
+from config.errors import DomainError
 
 ERASED = "[erased]"
 # RFC 2606: a mail to it goes nowhere, and nobody can register it.
@@ -26,6 +27,13 @@ WORDS = ("first_name", "last_name", "company", "vat_id", "phone", "address_line_
 )
 
 Words = re.Pattern[str]
+
+
+class AccountErased(DomainError):
+    """A call of somebody who was forgotten while it was on its way: as if it had come later."""
+
+    code = "account_erased"
+    http_status = 401
 
 
 def placeholder(*, user: User) -> str:

@@ -64,7 +64,7 @@ def erase(*, user: User, by: User, reason: str, now: datetime) -> User:
     :raises CustomerNotSettled: if a subscription is live, an invoice is unpaid, a payment is
         unmatched, or a mail is under way
     """
-    locked = User.objects.lock(user.pk)
+    locked = User.objects.lock_out(user.pk)  # from what a checkout would insert, too
     if refusal := customers.refusal_to_change(user=locked, by=by):
         raise customers.OutOfReach(f"{locked}: {refusal}")
     if locked.is_employed:

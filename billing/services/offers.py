@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from accounts.services.erasure import AccountErased
 from catalog.models import BillingPeriod
 from catalog.money import Money
 from config.prepared import Prepared
@@ -48,25 +49,30 @@ _OFFERS = Prepared(
                          AND COALESCE(trial_plan_id, plan_id) = %(plan)s::uuid
                          AND trial_ends_at IS NOT NULL) AS had_trial
           FROM chosen
+    ), account AS (
+        SELECT erased_at FROM accounts_user WHERE id = %(user)s::uuid FOR KEY SHARE
     )
     SELECT 'plan', item.id, item.name, item.slug, item.is_active, item.billing_period,
            0::bigint, '{{}}'::uuid[], price.id, price.amount, price.setup_fee,
            CASE WHEN customer.had_trial THEN 0 ELSE item.trial_days END, item.is_trial_paid,
-           chosen.currency, customer.credit
+           chosen.currency, customer.credit,
+           (SELECT erased_at FROM account) IS NOT NULL
       FROM catalog_plan item
            CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="plan_id")}
      WHERE item.id = %(plan)s::uuid
     UNION ALL
     SELECT 'token_bundle', item.id, item.name, '', item.is_active, 'one_time',
            item.token_amount, '{{}}', price.id, price.amount, 0, 0, FALSE,
-           chosen.currency, customer.credit
+           chosen.currency, customer.credit,
+           (SELECT erased_at FROM account) IS NOT NULL
       FROM catalog_tokenbundle item
            CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="bundle_id")}
      WHERE item.id = ANY(%(bundles)s::uuid[])
     UNION ALL
     SELECT 'add_on', item.id, item.name, item.slug, item.is_active, item.billing_period,
            0, ARRAY(SELECT plan_id FROM catalog_addon_plans WHERE addon_id = item.id),
-           price.id, price.amount, price.setup_fee, 0, FALSE, chosen.currency, customer.credit
+           price.id, price.amount, price.setup_fee, 0, FALSE, chosen.currency, customer.credit,
+           (SELECT erased_at FROM account) IS NOT NULL
       FROM catalog_addon item
            CROSS JOIN chosen CROSS JOIN customer {_PRICE.format(column="add_on_id")}
      WHERE item.id = ANY(%(add_ons)s::uuid[])
@@ -143,8 +149,12 @@ def read(
     """
     Read plan, bundles and add-ons with their current prices.
 
+    The customer is held (``FOR KEY SHARE``) until what is sold refers to them: an erasure waits,
+    and whoever was overtaken by one buys nothing any more.
+
     :param currency: None means the plan's default currency, or without a plan
         ``BILLING_DEFAULT_CURRENCY``
+    :raises AccountErased: if the customer was forgotten meanwhile
     """
     with connection.cursor() as cursor:
         _OFFERS.execute(
@@ -160,7 +170,9 @@ def read(
         found = cursor.fetchall()
     by_kind: dict[Kind, dict[UUID, Offer]] = {"plan": {}, "token_bundle": {}, "add_on": {}}
     has_credit = False
-    for *columns, credit in found:
+    for *columns, credit, is_erased in found:
+        if is_erased:
+            raise AccountErased("This account is erased.")
         offer = Offer(*columns)
         by_kind[offer.kind][offer.id] = offer
         has_credit = bool(credit)

@@ -11,6 +11,7 @@ from django.test import Client
 
 from accounts.models import BillingDetails, Session, User
 from accounts.services import customers, details, registration, sessions
+from accounts.services.erasure import AccountErased
 from billing.models import Event, IdempotencyRecord, Invoice, Mail, Payment
 from billing.models.subscription import SubscriptionStatus
 from billing.services import (
@@ -266,6 +267,36 @@ class TestLock:
 
         assert code == "customer_already_erased"
         assert Event.objects.filter(name="customer.erased").count() == 1
+
+    def test_a_checkout_that_was_overtaken_is_refused(self, customer, root, catalogue):
+        def code():
+            with pytest.raises(AccountErased) as caught:
+                check_out(customer, bundles=catalogue["bundles"], now=NOW)
+            return caught.value.code
+
+        assert overtaken(code, by=lambda: erase(customer, root)) == "account_erased"
+        assert not Invoice.objects.exists()
+
+    def test_sees_a_checkout_that_was_first(self, customer, root, catalogue):
+        def code():
+            with pytest.raises(erasure.CustomerNotSettled) as caught:
+                erase(customer, root)
+            return caught.value.code
+
+        def buys():
+            check_out(customer, bundles=catalogue["bundles"], now=NOW)
+
+        assert overtaken(code, by=buys) == "customer_not_settled"
+        assert User.objects.get(pk=customer.pk).erased_at is None
+
+    def test_details_that_were_overtaken_are_not_written(self, customer, root):
+        def code():
+            with pytest.raises(AccountErased) as caught:
+                details.update_own(user=customer, first_name="Zephyrine")
+            return caught.value.code
+
+        assert overtaken(code, by=lambda: erase(customer, root)) == "account_erased"
+        assert not BillingDetails.objects.exists()
 
 
 class TestPage:
