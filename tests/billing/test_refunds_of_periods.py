@@ -8,7 +8,14 @@ import pytest
 from django.db import transaction
 
 from billing.models import AddOnSubscription, CreditEntry, Invoice, Subscription
-from billing.services import customer_credit, issuing, refunds, staff_subscriptions
+from billing.services import (
+    books,
+    customer_credit,
+    issuing,
+    refunds,
+    staff_subscriptions,
+    subscriptions,
+)
 from billing.services.issuing import Draft
 from catalog.money import Money
 from tests.billing.purchases import check_out, pay, renew, subscribe
@@ -98,6 +105,20 @@ class TestRenewal:
         assert (add_on.status, add_on.cancel_reason) == ("cancelled", "refunded")
         assert add_on.expires_at == datetime(2026, 4, 4, 12, tzinfo=UTC)
         assert Subscription.objects.get().status == "active"
+
+    def test_of_an_add_on_in_a_long_pause_leaves_the_books_in_order(self, customer, clerk):
+        """It ends today, long after the end that the subscription had when its clock stopped."""
+        subscription = subscribe(customer, plan=PlanFactory(), now=MARCH)
+        late = check_out(customer, add_ons=[AddOnFactory()], now=MARCH)
+        pay(late.invoice, now=MARCH)
+        subscriptions.pause(subscription=subscription, now=MARCH)
+
+        refund(late.invoice, clerk)
+
+        subscription.refresh_from_db()
+        assert (subscription.status, subscription.expires_at) == ("paused", APRIL)
+        assert AddOnSubscription.objects.get().expires_at == IN_MAY
+        assert [one for one in books.verify() if one.violations] == []
 
 
 class TestChange:

@@ -123,13 +123,15 @@ STATE = (
     Check(
         "add_on_ends_with_subscription",
         "No add-on outlives its subscription",
-        # While the subscription's clock stands, one that was bought since has the end that the
-        # subscription would have had if it had been resumed at that moment.
+        # While the subscription's clock stands, one that was bought or ended at once since is held
+        # against the end that the subscription would have had, had it been resumed at that moment.
         """
         SELECT add_on.id,
                subscription.expires_at IS NULL
                OR add_on.expires_at <= subscription.expires_at
-                  + GREATEST(add_on.started_at - subscription.paused_at, interval '0') AS holds
+                  + GREATEST(CASE WHEN add_on.expires_at = add_on.cancelled_at
+                                  THEN add_on.cancelled_at ELSE add_on.started_at
+                             END - subscription.paused_at, interval '0') AS holds
           FROM billing_addonsubscription add_on
           LEFT JOIN billing_subscription subscription ON subscription.id = add_on.subscription_id
          WHERE add_on.started_at IS NOT NULL
