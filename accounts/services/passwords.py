@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 
 from accounts.models import Session, User
 from accounts.services import sessions
+from config import background
 from config.errors import DomainError
 
 
@@ -87,13 +88,14 @@ def forget(*, email: str) -> None:
     Mail a link that sets a new password once, if there is an account with this e-mail.
 
     Says nothing either way, a mail server that fails included: nobody learns here who is a
-    customer. Where the time that a mail takes would tell, use a mail backend with a queue.
+    customer. Nor does the time tell: the letter is written for a stranger too, and nobody waits
+    for its way.
     """
-    user = User.objects.filter(email=User.objects.normalize_email(email)).first()
-    if user is None or not user.is_active:
-        return
-    # No partial: Django names a robust callback that fails, and a partial has no name.
-    transaction.on_commit(lambda: _mail_link(user), robust=True)
+    email = User.objects.normalize_email(email)
+    user = User.objects.filter(email=email).first()
+    is_known = user is not None and user.is_active
+    reader = user if user and is_known else User(email=email)
+    transaction.on_commit(lambda: background.soon(lambda: _mail_link(reader, is_known=is_known)))
 
 
 @transaction.atomic
@@ -126,7 +128,7 @@ def _replace(user: User, new_password: str) -> None:
     user.save(update_fields=["password"])
 
 
-def _mail_link(user: User) -> None:
+def _mail_link(user: User, *, is_known: bool) -> None:
     token = f"{user.pk.hex}-{default_token_generator.make_token(user)}"
     context = {
         "email": user.email,
@@ -139,4 +141,5 @@ def _mail_link(user: User) -> None:
         to=[user.email],
     )
     mail.attach_alternative(render_to_string("accounts/password_reset.html", context), "text/html")
-    mail.send()
+    if is_known:
+        mail.send()

@@ -35,7 +35,7 @@ DATABASES = {"default": database(env.db_url("DATABASE_URL"))}
 vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "config.smtp.EmailBackend"  # which knows what was not answered
-EMAIL_TIMEOUT = 10  # seconds: a request that mails a link waits for the mail server
+EMAIL_TIMEOUT = 10  # seconds
 
 # ".example.com" among the hosts means the domain and whatever is below it.
 CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS] + [

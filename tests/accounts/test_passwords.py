@@ -1,6 +1,7 @@
 import re
 import smtplib
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from accounts.models import Session, User
 from accounts.services import passwords, sessions
 from tests.factories import UserFactory
+from tests.mailbox import PATIENCE, letters
 from tests.threads import at_once, overtaken
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,8 +36,16 @@ class BrokenMailServer(EmailBackend):
         raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
 
 
+class SlowMailServer(EmailBackend):
+    may_go_on = Event()
+
+    def send_messages(self, messages):
+        assert self.may_go_on.wait(timeout=PATIENCE), "Somebody waits for the mail."
+        return super().send_messages(messages)
+
+
 def mailed_token() -> str:
-    (letter,) = mail.outbox
+    (letter,) = letters()
     (token,) = re.findall(r"https://app\.example\.com/new-password\?token=(\S+)", letter.body)
     return token
 
@@ -52,7 +62,7 @@ class TestForgotPassword:
             answer = api.post(address, {"email": "Customer@example.com"})
 
         assert answer.status_code == 200
-        (letter,) = mail.outbox
+        (letter,) = letters()
         assert letter.to == ["customer@example.com"]
         assert letter.subject == "Set a new password"
         assert "within the next 60 minutes" in letter.body
@@ -74,7 +84,7 @@ class TestForgotPassword:
         with django_capture_on_commit_callbacks() as on_commit:
             passwords.forget(email="customer@example.com")
 
-        assert mail.outbox == []
+        assert letters() == []
         assert len(on_commit) == 1
 
     @pytest.mark.parametrize("status", ["suspended", "deleted", None])
@@ -94,7 +104,7 @@ class TestForgotPassword:
             "success": True,
             "message": "If there is an account with this e-mail, a link is on its way to it.",
         }
-        assert [letter.to for letter in mail.outbox] == [["customer@example.com"]]
+        assert [letter.to for letter in letters()] == [["customer@example.com"]]
 
     @pytest.mark.django_db(transaction=True)
     def test_answers_alike_when_the_mail_server_is_down(self, api, customer, settings, caplog):
@@ -104,7 +114,22 @@ class TestForgotPassword:
 
         assert answer.status_code == 200
         assert answer.json() == api.post(FORGOT, {"email": "nobody@example.com"}).json()
+        assert letters() == []
         assert "SMTPServerDisconnected" in caplog.text
+
+    def test_nobody_waits_for_the_mail_server(
+        self, api, customer, django_capture_on_commit_callbacks, settings
+    ):
+        settings.EMAIL_BACKEND = f"{__name__}.SlowMailServer"
+        SlowMailServer.may_go_on.clear()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            answer = api.post(FORGOT, {"email": "customer@example.com"})
+
+        assert answer.status_code == 200
+        assert mail.outbox == []
+        SlowMailServer.may_go_on.set()
+        assert len(letters()) == 1
 
     @pytest.mark.parametrize("body", [{}, {"email": "ann"}, {"email": 5}, {"email": "a\x00@b.de"}])
     def test_names_the_field_that_is_missing_or_no_email(self, api, body):

@@ -6,13 +6,13 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.core import mail
 from playwright.sync_api import expect
 
 from accounts.models import User
 from billing.demo import people
 from billing.models import Invoice, Subscription, TokenAccount
 from tests.browser.conftest import PHONE_HEIGHT, PHONE_WIDTH
+from tests.mailbox import letters
 
 pytestmark = [
     pytest.mark.browser,
@@ -95,7 +95,7 @@ def resends(visitor) -> None:
     page.get_by_role("link", name="Send password link").click()
     page.get_by_role("button", name="Send password link").click()
     expect(page.get_by_text("A link to set a new password is on its way")).to_be_visible()
-    invoice, password = mail.outbox
+    invoice, password = letters()
     assert invoice.to == password.to == [EMAIL]
     assert len(invoice.attachments) == 1
 

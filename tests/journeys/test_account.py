@@ -2,10 +2,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.core import mail
 
 from accounts.models import User
 from accounts.services import accounts
+from tests.mailbox import letters
 
 API = "/api/v1"
 
@@ -59,7 +59,7 @@ def test_a_customer_comes_forgets_comes_back_and_is_shut_out(api):
 
     # After her holidays the password is gone, and a mailed link sets another, once.
     assert api.post(f"{API}/auth/forgot-password", {"email": "ann@example.com"}).status_code == 200
-    (letter,) = mail.outbox
+    (letter,) = letters()
     (token,) = re.findall(r"token=(\S+)", letter.body)
     reset = {"token": token, "new_password": "the third of many"}
     assert api.post(f"{API}/auth/reset-password", reset).status_code == 200
