@@ -1,8 +1,8 @@
-"""The table of docs/roles.md: who may open and use which page and action of the admin."""
+"""The tables of docs/roles.md: who may open, use and call what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,22 +13,22 @@ COLUMNS = ("stranger", "customer", "Catalogue", "Finance", "Support", "superuser
 Answers = dict[str, dict[str, str]]
 
 
-def read(heading: str) -> Answers:
+def read(heading: str, columns: Sequence[str] = COLUMNS) -> Answers:
     """The rows under one heading."""
     section = PATH.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     answers = {}
     for row in rows:
         name, *cells = (cell.strip() for cell in row.strip("|").split("|"))
-        answers[name.strip("`")] = dict(zip(COLUMNS, cells, strict=True))
+        answers[name.strip("`")] = dict(zip(columns, cells, strict=True))
     return answers
 
 
-def rendered(answers: Answers) -> str:
+def rendered(answers: Answers, columns: Sequence[str] = COLUMNS) -> str:
     """What the section would read if what was found were right: to compare, and to paste."""
-    head = f"| | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}\n"
+    head = f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}\n"
     rows = (
-        f"| `{name}` | {' | '.join(cells[column] for column in COLUMNS)} |"
+        f"| `{name}` | {' | '.join(cells[column] for column in columns)} |"
         for name, cells in sorted(answers.items())
     )
     return head + "\n".join(rows)
