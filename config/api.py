@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path, re_path
 from django.utils.encoding import escape_uri_path
-from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from drf_orjson_renderer.renderers import ORJSONRenderer
 from drf_spectacular.utils import extend_schema
@@ -20,6 +20,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
+from config import error_pages
 from config.documentation import Documentation, Schema
 from config.errors import DomainError
 from config.health import Live, Ready
@@ -149,25 +150,29 @@ def _sentence(fields: dict[str, list[str]]) -> str:
 
 
 def django_error(status_code: int) -> Any:
-    """A view for what fails outside of a view of the API: the same shape, HTML in the admin."""
-    in_admin = {
-        400: defaults.bad_request,
-        403: defaults.permission_denied,
-        404: defaults.page_not_found,
-        500: defaults.server_error,
-    }
+    """A view for what fails outside of a view of the API: the same shape, a page in the admin."""
 
     @csrf_exempt
     def answer(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        # Django hands no exception to the view for 500; it is the one that is being handled.
+        is_away = isinstance(exception or sys.exc_info()[1], AWAY)
+        status = 503 if is_away else status_code
+        code, sentence = SENTENCES[status]
         if request.path.startswith("/admin/"):
-            if status_code == 500:
-                return defaults.server_error(request)
-            return in_admin[status_code](request, exception or Http404())
-        code, sentence = SENTENCES[status_code]
-        note_refusal(code=code, status=status_code)
-        return JsonResponse({"error": sentence, "code": code}, status=status_code)
+            response: HttpResponse = error_pages.page(status)
+        else:
+            note_refusal(code=code, status=status)
+            response = JsonResponse({"error": sentence, "code": code}, status=status)
+        if status == 503:
+            response.headers["Retry-After"] = RETRY_AFTER
+        return response
 
     return answer
+
+
+def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's
+    """A form without a token of this session: of the admin, as the API has no forms."""
+    return error_pages.page(403, error_pages.FORM_TOO_OLD)
 
 
 # --- Routes ---

@@ -115,6 +115,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
+CSRF_FAILURE_VIEW = "config.api.form_too_old"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False  # every API route answers with and without a slash, never by a redirect
 
