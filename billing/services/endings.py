@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from billing.models import AddOnSubscription, Event, Subscription
 from billing.models.subscription import LIVE, SubscriptionStatus
@@ -133,12 +134,14 @@ def uncancel(
 def _give_back(subscription: Subscription, now: datetime) -> Money:
     """
     Of each what its own rest is worth: of what is paused, when its clock stopped. An add-on that
-    was cancelled for its end runs on until then, and is worth something too.
+    was cancelled for its end is worth something until then, also where the subscription's period is
+    over and nobody has billed since: what was paid for does not depend on when that is done.
     """
     stopped_at = subscription.paused_at or now
     total = Money.zero(subscription.currency)
     of_it = AddOnSubscription.objects.filter(subscription=subscription)
-    add_ons = of_it.filter(status__in=LIVE) | of_it.running(now)
+    paid_on = Q(status=Status.CANCELLED, expires_at__gt=F("cancelled_at"), paid_until__gt=now)
+    add_ons = of_it.filter(Q(status__in=LIVE) | paid_on)
     for item in (subscription, *add_ons.order_by("pk")):
         worth = proration.worth(item, at=now if item.status == Status.CANCELLED else stopped_at)
         customer_credit.add(

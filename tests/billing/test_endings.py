@@ -1,9 +1,10 @@
 import pytest
 
 from billing.models import AddOnSubscription
-from billing.services import add_on_endings, customer_credit, endings, subscriptions
+from billing.services import add_on_endings, customer_credit, endings, refunds, subscriptions
+from tests.billing.purchases import check_out, pay
 from tests.billing.renewals.story import at, renewals, run, subscriber
-from tests.factories import AddOnFactory, PlanFactory
+from tests.factories import AddOnFactory, PlanFactory, StaffFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,33 @@ class TestEnd:
 
         balances = customer_credit.balances(user_id=subscription.user_id)
         assert [str(money) for money in balances] == ["24.14"]
+
+    def test_gives_it_back_too_where_the_billing_is_late(self):
+        """The month was over on 1 February; of the add-on's year 325 of 365 days are left."""
+        subscription = subscriber(
+            plan=PlanFactory(prices={"USD": "29.00"}),
+            add_ons=[AddOnFactory(billing_period="yearly", prices={"USD": "60.00"})],
+            now=at(1, 1),
+        )
+        add_on_endings.cancel(add_on=AddOnSubscription.objects.get(), now=at(1, 5))
+
+        endings.end(subscription=subscription, with_credit=True, now=at(2, 10))
+
+        balances = customer_credit.balances(user_id=subscription.user_id)
+        assert [str(money) for money in balances] == ["53.43"]
+
+    def test_gives_nothing_back_of_an_add_on_that_was_refunded_before(self):
+        subscription = subscriber(plan=PlanFactory(prices={"USD": "29.00"}), now=at(1, 1))
+        late = check_out(subscription.user, add_ons=[AddOnFactory()], now=at(1, 1))
+        pay(late.invoice, now=at(1, 1))
+        refunds.refund(
+            invoice=late.invoice, reference="r", by=StaffFactory(), reason="Asked", now=at(1, 5)
+        )
+
+        endings.end(subscription=subscription, with_credit=True, now=at(1, 10))
+
+        balances = customer_credit.balances(user_id=subscription.user_id)
+        assert [str(money) for money in balances] == ["20.59"]
 
 
 class TestPause:
