@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path, re_path
 from django.utils.encoding import escape_uri_path
@@ -21,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from config import error_pages
+from config.connections import is_away
 from config.documentation import Documentation, Schema
 from config.errors import DomainError
 from config.health import Live, Ready
@@ -45,15 +45,11 @@ SENTENCES = {
     ),
 }
 RETRY_AFTER = "1"  # seconds: a database that restarts is back soon
-# The line to the database broke or could not be had, a time-out ended a statement, or another
-# transaction was preferred to it again and again. All of that passes by itself.
-AWAY = (OperationalError, InterfaceError)
 PLAIN = (
     (Http404, 404),
     (PermissionDenied, 403),
     (RequestDataTooBig, 413),
     (SuspiciousOperation, 400),
-    (AWAY, 503),
 )
 CODES: dict[type[APIException], str] = {
     exceptions.NotAuthenticated: "not_authenticated",
@@ -73,7 +69,7 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     set_rollback()
     answer = _answer_to(exception)
     note_refusal(code=answer.data["code"], status=answer.status_code)
-    if answer.status_code == 500 or isinstance(exception, AWAY):
+    if answer.status_code == 500 or is_away(exception):
         request = context["request"]
         address = escape_uri_path(request.path)  # no line breaks of the caller's in the log
         logger.error("%s %s failed", request.method, address, exc_info=exception)
@@ -114,7 +110,8 @@ def _answer_to(exception: Exception) -> Response:
             status=exception.status_code,
             headers=headers,
         )
-    status_code = next((code for kind, code in PLAIN if isinstance(exception, kind)), 500)
+    status_code = 503 if is_away(exception) else 500
+    status_code = next((code for kind, code in PLAIN if isinstance(exception, kind)), status_code)
     answer = _plain(status_code)
     if status_code == 503:
         answer["Retry-After"] = RETRY_AFTER
@@ -155,8 +152,7 @@ def django_error(status_code: int) -> Any:
     @csrf_exempt
     def answer(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
         # Django hands no exception to the view for 500; it is the one that is being handled.
-        is_away = isinstance(exception or sys.exc_info()[1], AWAY)
-        status = 503 if is_away else status_code
+        status = 503 if is_away(exception or sys.exc_info()[1]) else status_code
         code, sentence = SENTENCES[status]
         if request.path.startswith("/admin/"):
             response: HttpResponse = error_pages.page(status)

@@ -1,4 +1,4 @@
-"""Whether a kept connection still leads to a server, without asking that for each request."""
+"""Whether a connection still leads to a server: asked seldom, and told by how a statement fails."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import connections
+import psycopg2
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 ASK_AFTER = 10  # seconds
 # When each connection of the driver was last asked; gone with the connection.
 _asked: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+
+def is_away(failure: BaseException | None) -> bool:
+    """
+    Whether it says nothing of the statement, and passes by itself.
+
+    The line to the database broke or could not be had, a time-out ended a statement, or another
+    transaction was preferred to it. Where the line breaks while an answer is read, the driver gives
+    no more than its ``DatabaseError``: what the server itself refuses has a class of its own.
+    """
+    if isinstance(failure, OperationalError | InterfaceError):
+        return True
+    return type(failure) is DatabaseError and type(failure.__cause__) is psycopg2.DatabaseError
 
 
 def spare_health_check(**_signal: Any) -> None:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import psycopg2
 import pytest
-from django.db import connection
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 
 from config import connections
 
@@ -60,3 +68,40 @@ class TestSpareHealthCheck:
             cursor.execute("SELECT 1")
             assert cursor.fetchone() == (1,)
         assert connection.connection is not before
+
+
+def failure(kind, *, of=None):
+    """As Django raises it, from what the driver raised."""
+    found = kind("server closed the connection unexpectedly")
+    found.__cause__ = of and of("server closed the connection unexpectedly")
+    return found
+
+
+class TestIsAway:
+    @pytest.mark.parametrize(
+        "said",
+        [
+            failure(OperationalError, of=psycopg2.OperationalError),
+            failure(InterfaceError, of=psycopg2.InterfaceError),
+            failure(OperationalError),
+            # What libpq says without a word of the server's.
+            failure(DatabaseError, of=psycopg2.DatabaseError),
+        ],
+        ids=repr,
+    )
+    def test_where_the_line_broke(self, said):
+        assert connections.is_away(said)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            failure(IntegrityError, of=psycopg2.IntegrityError),
+            failure(ProgrammingError, of=psycopg2.ProgrammingError),
+            failure(DatabaseError),  # Django's own: a row that save() did not find
+            ValueError("no"),
+            None,
+        ],
+        ids=repr,
+    )
+    def test_not_where_the_statement_was_refused(self, said):
+        assert not connections.is_away(said)

@@ -6,11 +6,12 @@ import time
 from functools import partial
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
 from billing.services import tokens
 from billing.services.tokens import NotEnoughTokens
+from config.connections import is_away
 from tests.faults.actors import Actor, together
 from tests.faults.board import Bill
 
@@ -125,7 +126,9 @@ class Spender(Actor):
                     )
                 except NotEnoughTokens:
                     return
-                except (OperationalError, InterfaceError):
+                except Error as failure:
+                    if not is_away(failure):
+                        raise
                     connections.close_all()
                     time.sleep(0.05)
                     continue

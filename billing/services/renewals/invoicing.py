@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from billing.models import (
@@ -26,6 +26,7 @@ from billing.services import activation, coupons, events, issuing, periods, term
 from billing.services.issuing import Bill, Draft
 from billing.services.renewals.whose import is_run
 from catalog.money import Money
+from config.connections import is_away
 from config.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -116,9 +117,10 @@ def _invoice_some(due: QuerySet[Subscription], now: datetime, limit: int) -> Ren
             if not claimed:
                 return Renewed()
             return _invoice_claimed(due, claimed, now)
-    except OperationalError:
-        raise  # the database went away: nothing is wrong with any of them
-    except Exception as failure:  # noqa: BLE001 - whatever it is, the others must go on
+    except Exception as failure:
+        if is_away(failure):
+            raise  # nothing is wrong with any of them
+        # Whatever it is, the others must go on.
         if len(claimed) <= 1:
             return _park(claimed, failure, now)
     # One of them is bad: which one?

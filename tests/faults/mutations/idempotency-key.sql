@@ -1,0 +1,1 @@
+ALTER TABLE billing_idempotencyrecord DROP CONSTRAINT idempotency_key_once;

@@ -1,0 +1,1 @@
+ALTER TABLE billing_payment DROP CONSTRAINT payment_reference_once;
