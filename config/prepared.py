@@ -39,7 +39,7 @@ class Prepared:
         names = _known.setdefault(connection.connection, set())
         if self.name not in names:
             # By the driver itself: it is part of the connection, not of what is asked now.
-            with connection.connection.cursor() as own:
+            with connection.wrap_database_errors, connection.connection.cursor() as own:
                 own.execute(self._prepare)
             names.add(self.name)
         cursor.execute(self._execute, values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 
 from config.prepared import Prepared
 
@@ -56,6 +56,18 @@ class TestPrepared:
             twice(2**62)
 
         assert twice(4) == (8, "a%")
+
+    def test_fails_as_any_statement_where_the_line_is_broken(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            other = connection.copy()
+            with other.cursor() as ending:
+                pid = connection.connection.info.backend_pid
+                ending.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            other.close()
+
+            with pytest.raises(OperationalError):
+                TWICE.execute(cursor, number=1, text="a")
 
     def test_is_not_used_behind_a_pooler(self, settings):
         settings.DATABASE_POOLED = True
