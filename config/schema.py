@@ -31,6 +31,12 @@ class ErrorSerializer(serializers.Serializer):
         }
 
 
+RETRY_AFTER = {
+    "description": "In how many seconds it is worth asking again, where the database is away.",
+    "schema": {"type": "integer"},
+}
+
+
 class AutoSchema(SpectacularAutoSchema):
     """Adds the errors that an operation can answer with to those that it names itself."""
 
@@ -39,6 +45,8 @@ class AutoSchema(SpectacularAutoSchema):
         if direction == "response":
             for code in self._error_codes():
                 bodies.setdefault(code, self._get_response_for_code(ErrorSerializer, code))
+            if "503" in bodies:
+                bodies["503"].setdefault("headers", {})["Retry-After"] = RETRY_AFTER
         return bodies
 
     def _get_parameters(self) -> list[dict[str, Any]]:
@@ -50,7 +58,7 @@ class AutoSchema(SpectacularAutoSchema):
         return parameters
 
     def _error_codes(self) -> list[str]:
-        codes = ["500"]
+        codes = ["500"] if self.path.endswith("/health") else ["500", "503"]
         if self.method in ("POST", "PUT", "PATCH") or "{" in self.path or self._get_parameters():
             codes.append("400")
         if self.method in ("POST", "PUT", "PATCH"):

@@ -17,12 +17,10 @@ from accounts.api.staff import StaffView
 from billing.models import Invoice
 from billing.services import documents
 from config.parameters import path_id
-from config.schema import ErrorSerializer
 
 PDF = "application/pdf"
 _ANSWERS = {
     (200, PDF): OpenApiResponse(OpenApiTypes.BINARY, "PDF/A-3, named after the invoice's number."),
-    503: ErrorSerializer,
 }
 
 

@@ -79,7 +79,6 @@ class InvoiceViewSet(OwnTime, viewsets.GenericViewSet):
                 "PaidInvoice", {"invoice": InvoiceSerializer(), "message": serializers.CharField()}
             ),
             409: ErrorSerializer,
-            503: ErrorSerializer,
         },
     )
     def pay(self, request: Request, pk: str) -> Response:

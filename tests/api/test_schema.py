@@ -57,6 +57,16 @@ class TestSchema:
                 failure = operation["responses"]["500"]["content"]["application/json"]
                 assert failure["schema"] == ERROR
 
+    def test_every_operation_that_needs_the_database_can_be_without_it(self, schema):
+        without = set()
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                answer = operation["responses"].get("503")
+                if answer is None or "Retry-After" not in answer["headers"]:
+                    without.add(path)
+
+        assert without == {"/api/v1/health"}
+
     def test_the_error_has_the_keys_of_the_contract(self, schema):
         error = schema["components"]["schemas"]["Error"]
 
