@@ -77,7 +77,7 @@ def _tried(mutation: Mutation, seed: str, minutes: str) -> Outcome:
             check=False,
         )
         seconds = time.monotonic() - began
-    if done.returncode not in (0, 1) or "Seed" not in done.stdout:
+    if done.returncode not in (0, 1) or "Doubled" not in done.stdout:
         sys.exit(f"The harness itself failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     finding = next((line for line in done.stdout.splitlines() if line.startswith(SORTS)), "")
     is_found = done.returncode == 1 and finding != ""
