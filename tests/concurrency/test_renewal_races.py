@@ -16,7 +16,7 @@ from tests.billing.purchases import check_out, pay
 from tests.concurrency import billing_runs
 from tests.factories import AddOnFactory, PlanFactory, UserFactory
 from tests.loading import load_subscribers
-from tests.threads import DEADLINE
+from tests.threads import DEADLINE, at_once
 
 pytestmark = [
     pytest.mark.concurrency,
@@ -144,3 +144,14 @@ class TestClaims:
             assert not PaymentAttempt.objects.exists()
 
         assert collecting.collect_due(now=now, limit=10).paid == 1
+
+    def test_share_the_work_to_the_end(self):
+        """What one has claimed and finds done by the other is no sign that nothing is left."""
+        due = load_subscribers(
+            customers=600, plan=PlanFactory(), begun=timezone.now() - timedelta(days=40)
+        )
+
+        shares = at_once(3, lambda _number: running.run(now=due, batch=5).invoiced)
+
+        assert sum(shares) == 600
+        assert min(shares) > 60, shares

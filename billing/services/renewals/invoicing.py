@@ -40,14 +40,19 @@ REASON_LENGTH = 255
 
 @dataclass(slots=True)
 class Renewed:
-    """What one batch did."""
+    """
+    What one batch did.
+
+    :param overtaken: claimed, and found to be done by another run meanwhile: there may be more
+    """
 
     invoiced: int = 0
     parked: int = 0
+    overtaken: int = 0
 
     @property
     def is_empty(self) -> bool:
-        return not (self.invoiced or self.parked)
+        return not (self.invoiced or self.parked or self.overtaken)
 
 
 def invoice_due(*, now: datetime, limit: int, user_id: UUID | None = None) -> Renewed:
@@ -146,7 +151,8 @@ def _invoice_claimed(
     rows = due.filter(pk__in=claimed).select_related(
         "user__billing_details", "pending_plan", "pending_price"
     )
-    due_now = bills(list(rows), now=now)
+    still_due = list(rows)
+    due_now = bills(still_due, now=now)
     redemptions = coupons.of_all(subscription_ids=claimed)
     for bill in due_now:
         redemption = redemptions.get(bill.subscription.pk)
@@ -158,7 +164,7 @@ def _invoice_claimed(
     for invoice in invoices:
         if invoice.total_amount == 0:
             activation.settle_free(invoice=invoice, now=now)
-    return Renewed(invoiced=len(invoices))
+    return Renewed(invoiced=len(invoices), overtaken=len(claimed) - len(still_due))
 
 
 def bills(subscriptions: Sequence[Subscription], *, now: datetime) -> list[Bill]:
