@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,6 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -22,19 +20,13 @@ from accounts.services.second_factor import (
     TooManyCodes,
     WrongCode,
 )
+from tests.accounts.browsers import code_of
 from tests.factories import StaffFactory, UserFactory
 
 INDEX = "/admin/"
 ENTER = "/admin/second-factor/"
 SET_UP = "/admin/second-factor/set-up/"
 PASSWORD = "a long enough password"
-
-
-def code_of(phone: TOTPDevice, ahead: int = 0) -> str:
-    """What the phone shows, some steps of 30 seconds ahead."""
-    totp = TOTP(phone.bin_key)
-    totp.time = time.time() + ahead * 30
-    return f"{totp.token():06}"
 
 
 def wrong(code: str) -> str:
