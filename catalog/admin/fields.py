@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from babel.numbers import get_currency_name
 from django import forms
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.fields import InvalidJSONInput
@@ -33,6 +34,16 @@ def currency_field(db_field: models.Field) -> forms.ChoiceField:
     else:
         choices, initial = [("", "—"), *currency_choices()], None
     return forms.ChoiceField(choices=choices, initial=initial, widget=UnfoldAdminSelectWidget)
+
+
+class SelectKnown(AutocompleteSelectMultiple):
+    """A form that is shown again with ids that are none: Django's own widget looks them up."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
+        try:
+            return super().optgroups(name, value, attrs)
+        except ValidationError:
+            return super().optgroups(name, [], attrs)
 
 
 class StorableJSONField(forms.JSONField):

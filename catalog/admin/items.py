@@ -22,7 +22,7 @@ from catalog.admin import previews
 from catalog.admin.confirmations import AsksBeforePriceChange
 from catalog.admin.duplicates import DuplicateForm
 from catalog.admin.exchange import ExchangesFiles
-from catalog.admin.fields import StorableJSONField, currency_field
+from catalog.admin.fields import SelectKnown, StorableJSONField, currency_field
 from catalog.admin.filters import SoldInFilter
 from catalog.admin.prices import PriceInline
 from catalog.models import AddOn, Item, Plan, TokenBundle
@@ -300,6 +300,10 @@ class AddOnAdmin(ItemAdmin):
     prepopulated_fields = {"slug": ["name"]}
     autocomplete_fields = ("plans",)
     own_fields = ("description", "plans", "config")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = SelectKnown(db_field, self.admin_site)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         with editing.binding_to_plans():

@@ -29,14 +29,22 @@ DOCUMENTS = [
 VALUES = [
     *hostile.BAD_TEXTS, *hostile.TEXTS, *hostile.NUMBERS, *hostile.DATES, *hostile.IDS, *DOCUMENTS,
 ]  # fmt: skip
-# They end the session of whoever walks, or are another's: of signing in and of files.
-NO_FORMS = ("/logout/", "/login/", "/import/", "/export/", "/history/", "/delete/")
+# They end the session of whoever walks, write where they are looked at, or are of files.
+NO_FORMS = (
+    "/second-factor/set-up/",
+    "/logout/",
+    "/login/",
+    "/import/",
+    "/export/",
+    "/history/",
+    "/delete/",
+)
 PARAMETERS = ("q", "p", "o", "all", "e", "_facets", "_popup", "_to_field", "user__password")
 
 
 @pytest.fixture
 def browser(roles) -> Client:
-    client = Client()
+    client = Client(raise_request_exception=False)
     client.force_login(StaffFactory(is_superuser=True), BACKEND)
     return client
 
@@ -50,7 +58,7 @@ def pages(rows: dict[type[Model], Model]) -> list[Page]:
 class TestForms:
     def test_never_fail_and_write_nothing_where_they_refuse(self, browser, pages):
         """``everything_stored`` is dear: it is asked for where a form was refused."""
-        failed: list[tuple[str, str]] = []
+        failed: list[tuple[Any, ...]] = []
         turn = 0
         before = hostile.everything_stored()
         for page in pages:
@@ -64,27 +72,38 @@ class TestForms:
                         failed.append((page.template, f"refused, and written: {sent!r:.300}"))
             turn += sum(len(list(form)) for form in forms)
 
-        assert failed == []
+        assert not failed, _listed(failed)
         assert turn > 100
 
 
 @pytest.mark.django_db
+# Django tells of days that it takes for midnight; a page does not fail for it.
+@pytest.mark.filterwarnings("default:DateTimeField:RuntimeWarning")
 class TestLists:
     def test_take_no_parameter_for_more_than_it_says(self, browser, pages):
-        failed, asked = [], 0
+        failed: list[tuple[Any, ...]] = []
+        asked = 0
         for page in pages:
             changes = (browser.get(page.address).context or {}).get("cl")
             if not isinstance(changes, ChangeList):
                 continue
             for number, name in enumerate(_parameters_of(changes)):
-                for value in hostile.chosen([*VALUES[:2], *VALUES[3:]], number):
+                for value in _some([*VALUES[:2], *VALUES[3:]], number):
                     asked += 1
                     response = browser.get(page.address, {name: value[:5000]})
                     if response.status_code not in (200, 302, 400):
                         failed.append((page.template, name, value[:50], response.status_code))
 
-        assert failed == []
-        assert asked > 500
+        assert not failed, _listed(failed)
+        assert asked > 300
+
+
+def _some(values: list[str], turn: int) -> list[str]:
+    return values if hostile.IS_FULL else [values[(turn * 3 + n) % len(values)] for n in range(3)]
+
+
+def _listed(failed: list[tuple[Any, ...]]) -> str:
+    return "\n".join(map(repr, failed))
 
 
 def _parameters_of(changes: ChangeList) -> list[str]:
@@ -100,7 +119,7 @@ def _parameters_of(changes: ChangeList) -> list[str]:
 def _forms_of(response: Any) -> Iterator[BaseForm]:
     """The forms of a page: of the row, of what belongs to it, of a step."""
     for context in response.context or ():
-        for values in context.dicts:
+        for values in getattr(context, "dicts", (context,)):
             if isinstance(form := values.get("form"), BaseForm):
                 yield form
             if "adminform" in values:
