@@ -78,7 +78,7 @@ class OptionalTrailingSlash:
 
 
 class AdminAddresses:
-    """Refuses a NUL in the query of a page: filters take it, and no text of the database has one."""
+    """Refuses a NUL in the query of a page: filters take it, and no text in the database has it."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
