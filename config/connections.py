@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Callable
 from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg2
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 ASK_AFTER = 10  # seconds
+TRY_AFTER = 0.5  # seconds: between two attempts to reach a database that is not there yet
 # When each connection of the driver was last asked; gone with the connection.
 _asked: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
@@ -27,6 +29,29 @@ def is_away(failure: BaseException | None) -> bool:
     if isinstance(failure, OperationalError | InterfaceError):
         return True
     return type(failure) is DatabaseError and type(failure.__cause__) is psycopg2.DatabaseError
+
+
+def wait_until_there(*, seconds: float, tell: Callable[[str], None]) -> None:
+    """
+    Have a connection that works, for which a database that is just starting is waited for.
+
+    :param tell: told once, where there is something to wait for
+    :raises OperationalError: if it does not come within so many seconds
+    """
+    deadline = time.monotonic() + seconds
+    is_told = False
+    connection.close_if_unusable_or_obsolete()
+    while True:
+        try:
+            with connection.cursor():  # asks one that was kept for an answer, too
+                return
+        except OperationalError as failure:
+            if time.monotonic() >= deadline:
+                raise
+            if not is_told:
+                tell(f"Waiting up to {seconds:g} seconds for the database: {failure}")
+                is_told = True
+        time.sleep(TRY_AFTER)
 
 
 def spare_health_check(**_signal: Any) -> None:

@@ -153,6 +153,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 POSTGRESQL = "django.db.backends.postgresql"
 # Behind a connection pooler in transaction mode nothing can be kept between transactions.
 DATABASE_POOLED = env.bool("DATABASE_POOLED", default=False)
+# Seconds that run_billing --every, wait_for_database and bin/demo wait for one that is to start.
+DATABASE_START_TIMEOUT = env.float("DATABASE_START_TIMEOUT", default=30)
 
 # Who answers requests has only so long: one that waits for ever holds a thread, and what it locked.
 # Commands take what they need. config/gunicorn.py sets WEB_SERVER; in seconds, 0 is without end.

@@ -59,6 +59,23 @@ class TestRetried:
         assert receipt.payment_reference == "ref-1"
         assert Payment.objects.count() == 1
 
+    def test_a_serialization_failure_is_tried_again_too(self):
+        tries = []
+
+        @retried
+        def fail_once():
+            tries.append(1)
+            if len(tries) == 1:
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "DO $$ BEGIN RAISE EXCEPTION 'no'"
+                        " USING ERRCODE = 'serialization_failure'; END $$"
+                    )
+            return "done"
+
+        assert fail_once() == "done"
+        assert tries == [1, 1]
+
     def test_begins_nothing_anew_within_a_transaction_of_somebody_elses(self):
         first, second = UserFactory(), UserFactory()
         tries = []

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mutations import every_mutation
-
 PROJECT = Path(__file__).resolve().parents[2]
 # The harness has a database and settings of its own.
 FOREIGN = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")
@@ -37,30 +35,6 @@ class TestShortForm:
         assert _told(done.stdout, "Requests") > 100
         assert _told(done.stdout, "Acknowledged") > 30
         assert _told(done.stdout, "all") > 5  # faults
-
-
-class TestMutations:
-    def test_there_is_one_for_each_guard(self):
-        assert [mutation.name for mutation in every_mutation()] == [
-            "idempotency-key",
-            "invoice-lock",
-            "outbox-transaction",
-            "payment-reference",
-            "token-guard",
-        ]
-
-    @pytest.mark.parametrize("mutation", every_mutation(), ids=lambda mutation: mutation.name)
-    def test_can_still_be_made(self, mutation):
-        assert mutation.patch or mutation.statements
-        if mutation.patch:
-            done = subprocess.run(
-                ["git", "apply", "--check", mutation.patch],
-                cwd=PROJECT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
 
 
 def _told(table: str, name: str) -> int:

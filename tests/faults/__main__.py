@@ -13,7 +13,6 @@ import argparse
 import random
 import statistics
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -36,7 +35,6 @@ def main() -> int:
     parser.add_argument("--round", type=float, default=20.0, help="Seconds of a round.")
     parser.add_argument("--pause", type=float, default=1.0, help="Seconds between two faults.")
     parser.add_argument("--stop-at-first", action="store_true", help="After a round with findings.")
-    parser.add_argument("--after-migrating", type=Path, help="Statements to run, in a file.")
     parser.add_argument("--not-durable", action="store_true", help="Do not wait for the disk.")
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False)
@@ -46,9 +44,6 @@ def main() -> int:
     seed = random.randrange(10**6) if asked.seed is None else asked.seed
     console.print(f"Seed {seed}.")
     with World(durable=not asked.not_durable, pooled=asked.pgbouncer) as world:
-        if asked.after_migrating:
-            with world.direct() as cursor:
-                cursor.execute(asked.after_migrating.read_text())
         from tests.faults import rounds  # which needs the database's settings
 
         result = rounds.play(
@@ -85,7 +80,7 @@ def report(console: Console, world: World, result: Result) -> None:
     for name in ("lost", "doubled", "wrong"):
         sentences = getattr(result.findings, name)
         for sentence in sentences[:SHOWN]:
-            console.print(f"{name}: {sentence}")
+            console.print(f"{name}: {sentence}", soft_wrap=True)
         if len(sentences) > SHOWN:
             console.print(f"{name}: and {len(sentences) - SHOWN} more")
 

@@ -142,3 +142,23 @@ class TestProduction:
 
         assert found["DATABASES"]["default"]["DISABLE_SERVER_SIDE_CURSORS"] is True
         assert found["DATABASES"]["default"]["OPTIONS"] == {"connect_timeout": 5}
+
+
+class TestTimeOutsOfTheDatabase:
+    def test_of_a_server_are_set_for_each_connection(self, settings_of):
+        read = settings_of("production", "DATABASES", **PRODUCTION, WEB_SERVER="true")
+
+        options = read["DATABASES"]["default"]["OPTIONS"]
+        assert options["connect_timeout"] == 5
+        assert options["options"].split(" -c ")[1:] == [
+            "lock_timeout=10000",
+            "statement_timeout=25000",
+            "idle_in_transaction_session_timeout=60000",
+        ]
+
+    def test_of_commands_are_none_but_that_of_connecting(self, settings_of):
+        read = settings_of("production", "DATABASES", **PRODUCTION)
+
+        options = read["DATABASES"]["default"]["OPTIONS"]
+        assert options["connect_timeout"] == 5
+        assert "timeout" not in options["options"]

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from billing.management import stopping
 from billing.management.stopping import Stop
+from billing.management.waiting import await_database
 from billing.services.renewals import playing, running
 from billing.services.renewals.running import Summary
 
@@ -58,10 +59,13 @@ class Command(BaseCommand):
         if every is not None and (until or every < 1):
             raise CommandError("--every takes a number of seconds, and goes without --until.")
         with stopping.on_signals() as stop:
+            if every:  # it may start beside this one, or anew between two runs
+                await_database(self.stderr.write)
             self._run(until, options["batch"], stop)
             while every and not stop.is_asked_for:
                 stop.sleep(every)
                 if not stop.is_asked_for:
+                    await_database(self.stderr.write)
                     self._run(None, options["batch"], stop)
         if stop.is_asked_for:
             self.stdout.write("Stopped between two batches. The next run goes on from here.")

@@ -1,1 +1,0 @@
-ALTER TABLE billing_idempotencyrecord DROP CONSTRAINT idempotency_key_once;

@@ -1,1 +1,0 @@
-ALTER TABLE billing_payment DROP CONSTRAINT payment_reference_once;
