@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.generator import Measured
 
 FOLDER = PROJECT / "var" / "benchmarks"
+WIDTH = 120
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -27,7 +28,9 @@ def spread(values: Sequence[float], form: str) -> str:
 
 
 def show(table: Table) -> None:
-    Console().print(table)
+    console = Console()
+    # In a file or a pipe nothing says how wide it may be: 80 would cut the figures off.
+    Console(width=None if console.is_terminal else WIDTH).print(table)
 
 
 def keep(name: str, told: Mapping[str, Any] | Sequence[Any]) -> None:
