@@ -37,6 +37,26 @@ def insert(*rows: models.Model) -> None:
     _note_as_written(rows)
 
 
+def insert_new(row: models.Model, *, unless: str) -> bool:
+    """
+    Insert a row, or nothing where one with the same values stands already.
+
+    One statement, and no savepoint: what is there already is no error that would end the
+    transaction. Whoever inserts the same at the same moment is waited for. Every other constraint
+    is an error as ever.
+
+    :param unless: the unique constraint of the model's that may stand in the way
+    :return: whether it was inserted
+    """
+    statement = _insert((type(row),), unless)
+    with connection.cursor() as cursor:
+        statement.execute(cursor, rows_0=_as_json(type(row), [row]))
+        is_new = cursor.rowcount == 1
+    if is_new:
+        _note_as_written([row])
+    return is_new
+
+
 def update(*rows: models.Model, fields: Sequence[str]) -> None:
     """
     Write these fields of rows of one model in one statement, as they are in memory.
@@ -72,7 +92,7 @@ def update(*rows: models.Model, fields: Sequence[str]) -> None:
 
 
 @cache
-def _insert(tables: tuple[type[models.Model], ...]) -> Prepared:
+def _insert(tables: tuple[type[models.Model], ...], unless: str = "") -> Prepared:
     parts = []
     for n, model in enumerate(tables):
         table = f'"{model._meta.db_table}"'
@@ -83,7 +103,9 @@ def _insert(tables: tuple[type[models.Model], ...]) -> Prepared:
         )
     *others, last = parts
     together = ", ".join(f"part_{n} AS ({part})" for n, part in enumerate(others))
-    names = " ".join(model._meta.db_table for model in tables)
+    if unless:
+        last = f'{last} ON CONFLICT ON CONSTRAINT "{unless}" DO NOTHING'
+    names = " ".join([*(model._meta.db_table for model in tables), unless]).strip()
     return Prepared(
         f"insert_{md5(names.encode(), usedforsecurity=False).hexdigest()}",
         f"WITH {together} {last}" if others else last,

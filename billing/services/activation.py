@@ -60,12 +60,21 @@ def settle_free(*, invoice: Invoice, now: datetime) -> None:
 
 
 @transaction.atomic(savepoint=False)
-def settle(*, invoice: Invoice, method: str, reference: str, now: datetime) -> None:
+def settle(
+    *,
+    invoice: Invoice,
+    method: str,
+    reference: str,
+    before: Sequence[Event] = (),
+    now: datetime,
+) -> None:
     """
     Mark the invoice paid and make everything on it live.
 
     The caller has locked the invoice and then the customer's row: of two invoices paid at once,
     the later one sees the subscription of the earlier one, and replaces it.
+
+    :param before: events of the caller's, recorded by the same statement as those of this
     """
     if invoice.subscription_id:
         now = not_before_what_stands(invoice, now)
@@ -75,7 +84,7 @@ def settle(*, invoice: Invoice, method: str, reference: str, now: datetime) -> N
     invoice.payment_ref = reference
     invoice.next_attempt_at = None
     invoice.save(update_fields=PAID)
-    happened = [_event("invoice.paid", invoice, invoice.id, now)]
+    happened = [*before, _event("invoice.paid", invoice, invoice.id, now)]
     if invoice.reason == Invoice.Reason.RENEWAL:
         happened += renewed.extend(invoice=invoice, now=now)
     elif invoice.reason == Invoice.Reason.CHANGE:
@@ -215,7 +224,7 @@ def _complete_purchases(invoice: Invoice, now: datetime) -> list[Event]:
     )
     if not pending:
         return []
-    tokens.credit(
+    tokens.credit_or_end(
         user_id=invoice.user_id,
         movements=[
             tokens.Movement(purchase.token_amount, str(purchase.pk), purchase.name)
@@ -246,7 +255,7 @@ def _activate_add_ons(invoice: Invoice, now: datetime) -> list[Event]:
         trials.begin_add_on(add_on, is_free=is_in_trial, with_plan=bool(invoice.plan_id), now=now)
         add_on.period_value = add_on.paid
         add_on.expires_at = terms.earlier(add_on.paid_until, subscription.would_end_at(now))
-    AddOnSubscription.objects.bulk_update(pending, ["status", "paid_until", *BEGUN])
+    rows.update(*pending, fields=["status", "paid_until", *BEGUN])
     return [_event("add_on.activated", invoice, add_on.pk, now) for add_on in pending]
 
 

@@ -8,15 +8,15 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import Case, QuerySet, Sum, When
+from django.db import transaction
+from django.db.models import Case, QuerySet, Subquery, Sum, When
 
 from accounts.models import User
 from billing.models import Event, Invoice, InvoiceLineItem, Payment, TokenBundlePurchase
 from billing.services import activation, events
 from billing.services.invoices import require_reason
 from catalog.money import Money
-from config import history
+from config import history, rows
 from config.errors import DomainError
 from config.locking import retried
 
@@ -242,14 +242,19 @@ def candidates(*, payment: Payment) -> QuerySet[Invoice]:
 
 def receipt(*, invoice_id: UUID, payment: Payment) -> Receipt:
     """What this payment did when it was captured for this invoice."""
-    lines = InvoiceLineItem.objects.filter(invoice_id=invoice_id)
-    types = list(lines.values_list("type", flat=True))
-    purchases = TokenBundlePurchase.objects.filter(invoice_id=invoice_id)
+    purchases = TokenBundlePurchase.objects.filter(invoice_id=invoice_id).order_by()
+    credited = purchases.values("invoice").annotate(total=Sum("token_amount")).values("total")
+    # The sum stands beside every line: one statement reads both.
+    lines = InvoiceLineItem.objects.filter(invoice_id=invoice_id).annotate(
+        credited=Subquery(credited)
+    )
+    found = list(lines.values_list("type", "credited"))
+    types = [line_type for line_type, _tokens in found]
     return Receipt(
         invoice_id=invoice_id,
         payment_reference=payment.reference,
         subscription_activated=Line.SUBSCRIPTION in types,
-        tokens_credited=purchases.aggregate(total=Sum("token_amount"))["total"] or 0,
+        tokens_credited=(found[0][1] or 0) if found else 0,
         add_ons_activated=types.count(Line.ADD_ON),
         bundles_credited=types.count(Line.TOKEN_BUNDLE),
     )
@@ -285,19 +290,21 @@ def _settle(
         unmatched_reason=refusal.code if refusal else "",
         invoice=None if refusal else invoice,
     )
-    try:
-        with transaction.atomic():
-            payment.save(force_insert=True)
-    except IntegrityError:
+    if not rows.insert_new(payment, unless="payment_reference_once"):
         # The same reference came for another invoice at the same moment, and was first.
         before = _find(notice)
-        if before is None:
-            raise
+        assert before  # noqa: S101 - it has just stood in the way, and payments are never deleted
         return before
-    events.record(payment_event(f"payment.{payment.status}", payment, now, note or {}))
-    if invoice and not refusal:
+    received = payment_event(f"payment.{payment.status}", payment, now, note or {})
+    if refusal or invoice is None:
+        events.record(received)
+    else:
         activation.settle(
-            invoice=invoice, method=notice.method, reference=notice.reference, now=now
+            invoice=invoice,
+            method=notice.method,
+            reference=notice.reference,
+            before=[received],
+            now=now,
         )
     return payment
 

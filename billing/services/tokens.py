@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from billing.models import TokenAccount, TokenTransaction
+from config import rows
 from config.errors import DomainError
 from config.locking import retried
 
@@ -84,33 +85,49 @@ def credit(
     :raises TokenBalanceFull: if the account could not hold them
     :raises TokenReferenceReused: if one of the references was credited before
     """
+    with transaction.atomic():
+        return credit_or_end(
+            user_id=user_id, movements=movements, transaction_type=transaction_type, now=now
+        )
+
+
+def credit_or_end(
+    *,
+    user_id: UUID,
+    movements: Sequence[Movement],
+    transaction_type: str = Type.PURCHASE,
+    now: datetime,
+) -> list[TokenTransaction]:
+    """
+    ``credit`` as a part of the caller's transaction, which a refusal ends: without a savepoint,
+    and so by two statements less.
+    """
     for movement in movements:
         _require_positive(movement.amount)
     if not movements:
         return []
     total = sum(movement.amount for movement in movements)
     try:
-        with transaction.atomic():
-            balance, last = _add(user_id, total, len(movements))
-            balances = accumulate(
-                (movement.amount for movement in movements), initial=balance - total
+        balance, last = _add(user_id, total, len(movements))
+        balances = accumulate((movement.amount for movement in movements), initial=balance - total)
+        next(balances)
+        moved = [
+            TokenTransaction(
+                account_id=user_id,
+                sequence=last - len(movements) + position,
+                amount=movement.amount,
+                balance_after=balance_after,
+                transaction_type=transaction_type,
+                reference_id=movement.reference,
+                description=movement.description,
+                created_at=now,
             )
-            next(balances)
-            return TokenTransaction.objects.bulk_create(
-                TokenTransaction(
-                    account_id=user_id,
-                    sequence=last - len(movements) + position,
-                    amount=movement.amount,
-                    balance_after=balance_after,
-                    transaction_type=transaction_type,
-                    reference_id=movement.reference,
-                    description=movement.description,
-                    created_at=now,
-                )
-                for position, (movement, balance_after) in enumerate(
-                    zip(movements, balances, strict=True), start=1
-                )
+            for position, (movement, balance_after) in enumerate(
+                zip(movements, balances, strict=True), start=1
             )
+        ]
+        rows.insert(*moved)
+        return moved
     except IntegrityError as error:
         _require_reference_conflict(error)
         raise TokenReferenceReused("These tokens were credited before.") from None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -15,8 +13,8 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from rest_framework.test import APIClient
 from rich.table import Table
 
-from tests.benchmarks import processes, replay, results
-from tests.benchmarks.processes import Used
+from tests.benchmarks import generator, processes, replay, results
+from tests.benchmarks.generator import Served
 from tests.benchmarks.world import World
 
 KEY = "benchmark-key"
@@ -38,31 +36,11 @@ end
 """
 
 
-@dataclass(frozen=True)
-class Served:
-    """One measurement through HTTP. Milliseconds of CPU, and bytes of log, are of one checkout."""
-
-    rate: float
-    p50: float
-    p99: float
-    web: float
-    database: float
-    generator: float
-    log: float
-
-
 @dataclass
-class Measured:
+class Measured(generator.Measured):
     """One cart over so many connections, and what ``pgbench`` made of its statements."""
 
-    cart: str
-    connections: int
-    statements: int
-    served: list[Served] = field(default_factory=list)
     limit: list[float] = field(default_factory=list)
-
-    def of(self, name: str) -> list[float]:
-        return [getattr(each, name) for each in self.served]
 
     @property
     def ratios(self) -> list[float]:
@@ -72,17 +50,17 @@ class Measured:
 def run(world: World, *, connections: Sequence[int], rounds: int, seconds: int) -> None:
     """Alternate server and replay, and show the medians."""
     bodies = {name: _body(world, *counts) for name, counts in CARTS.items()}
-    found = []
+    found: list[Measured] = []
     for name, body in bodies.items():
         statements = _statements(world, body, key=f"{KEY}-{len(found)}")
         found += [Measured(name, each, len(statements)) for each in connections]
         _write_replay(world, statements, name, key=f"{KEY}-{len(found) - len(connections)}")
     for number in range(rounds + 1):
         for place, each in enumerate(found):
-            served = _serve(world, bodies[each.cart], each, f"r{number}-{place}", seconds)
+            served = _serve(world, bodies[each.what], each, f"r{number}-{place}", seconds)
             limit = replay.run(
                 program=world.programs / "pgbench",
-                script=_script(world, each.cart),
+                script=_script(world, each.what),
                 url=_libpq_url(world),
                 clients=each.connections,
                 seconds=seconds,
@@ -144,47 +122,7 @@ def _serve(world: World, body: dict[str, Any], cart: Measured, run: str, seconds
     script = world.folder / "checkout.lua"
     tokens = ", ".join(f'"{token}"' for token in world.tokens)
     script.write_text(_WRK % {"tokens": tokens, "path": PATH, "run": run, "body": json.dumps(body)})
-    began, log_began = _used(world), _log()
-    done = subprocess.run(
-        ["wrk", f"-t{min(2, cart.connections)}", f"-c{cart.connections}", f"-d{seconds}s"]
-        + ["--latency", "-s", script, world.address],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise RuntimeError(f"Not every checkout succeeded:\n{done.stdout}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    served = re.search(r"(\d+) requests in", done.stdout)
-    assert rate
-    assert served
-    used, count = _used(world) - began, int(served[1])
-    return Served(
-        rate=float(rate[1]),
-        p50=_milliseconds(done.stdout, "50%"),
-        p99=_milliseconds(done.stdout, "99%"),
-        web=used.web / count * 1000,
-        database=used.database / count * 1000,
-        generator=used.generator / count * 1000,
-        log=(_log() - log_began) / count,
-    )
-
-
-def _used(world: World) -> Used:
-    return processes.used(web=world.process.pid, data=world.folder / "pg" / "data")
-
-
-def _log() -> int:
-    """How much has been written to the log of the database, in bytes."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
-        return int(cursor.fetchone()[0])
-
-
-def _milliseconds(output: str, quantile: str) -> float:
-    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s)", output)
-    assert found
-    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
+    return generator.run(world, script=script, connections=cart.connections, seconds=seconds)
 
 
 def _libpq_url(world: World) -> str:
@@ -199,7 +137,7 @@ def _show(world: World, found: Sequence[Measured]) -> None:
         table.add_column(heading, justify="right")
     for each in found:
         table.add_row(
-            each.cart,
+            each.what,
             str(each.connections),
             f"{median(each.of('rate')):.0f}",
             f"{median(each.limit):.0f}",
@@ -221,7 +159,7 @@ def _show(world: World, found: Sequence[Measured]) -> None:
 
 
 def _draw(axes: Any, found: Sequence[Measured]) -> None:
-    names = [f"{each.cart}\n{each.connections} conn." for each in found]
+    names = [f"{each.what}\n{each.connections} conn." for each in found]
     places = range(len(found))
     axes.bar(places, [median(each.limit) for each in found], color="#cbd5e1", label="limit")
     axes.bar(places, [median(each.of("rate")) for each in found], color="#4f46e5", label="HTTP")

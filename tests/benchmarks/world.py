@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import socket
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import Self
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"a secret of the benchmark's own").decode()
+PASSWORD = "not a secret of anybody"
 SERVERS = {
     "gunicorn": ["gunicorn", "config.wsgi", "--worker-class=gthread", "--workers=2", "--threads=4"],
     "granian": ["granian", "config.wsgi:application", "--interface=wsgi", "--workers=2"]
@@ -44,6 +47,7 @@ class Database:
             "ACCESS_TOKEN_MINUTES": "600",
             "LOG_LEVEL": "WARNING",
             "BILLING_TEST_CLOCKS": "0",
+            "BILLING_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         }
         import django
 
@@ -102,7 +106,7 @@ class World(Database):
 
         now = timezone.now()
         for number in range(self.connections):
-            user = User.objects.create_user(f"bench{number}@example.com", "not used")
+            user = User.objects.create_user(f"bench{number}@example.com", PASSWORD)
             self.tokens.append(sessions.open(user=user, now=now).access)
         self.plan = Plan.objects.create(name="Pro", slug="pro")
         self.bundles = [

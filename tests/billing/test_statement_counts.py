@@ -141,7 +141,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 28
+        assert len(statements(lambda: webhook(notice))) == 22
 
     @pytest.mark.parametrize("count", [1, 50])
     def test_that_replaces_a_subscription_with_add_ons(self, clock, customer, webhook, count):
@@ -160,7 +160,7 @@ class TestCapture:
             "currency": "USD",
         }
 
-        assert len(statements(lambda: webhook(notice))) == 25
+        assert len(statements(lambda: webhook(notice))) == 21
 
 
 class TestReading:

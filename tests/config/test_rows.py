@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import Event, IdempotencyRecord, InvoiceLineItem
+from billing.models import Event, IdempotencyRecord, InvoiceLineItem, Payment
 from config import rows
 from tests.factories import UserFactory
 
@@ -91,3 +91,45 @@ class TestInsert:
     def test_of_nothing_does_nothing(self, user, django_assert_num_queries):
         with django_assert_num_queries(0):
             rows.insert()
+
+
+class TestInsertNew:
+    def payment(self, user, reference, **columns):
+        return Payment(
+            **{
+                "provider": "bank",
+                "reference": reference,
+                "invoice_reference": "unknown",
+                "user": user,
+                "amount": Decimal("5.000"),
+                "currency": "USD",
+                "status": "unmatched",
+                "unmatched_reason": "invoice_not_found",
+                "received_at": NOON,
+                **columns,
+            }
+        )
+
+    def test_writes_what_is_new(self, user):
+        made = self.payment(user, "it's 100 % ü")
+
+        assert rows.insert_new(made, unless="payment_reference_once") is True
+
+        found = Payment.objects.values().get()
+        assert found == {field.attname: getattr(made, field.attname) for field in made._meta.fields}
+
+    def test_leaves_what_is_there_as_it_is(self, user):
+        rows.insert_new(self.payment(user, "a"), unless="payment_reference_once")
+
+        other = self.payment(user, "a", amount=Decimal("7.000"))
+        assert rows.insert_new(other, unless="payment_reference_once") is False
+
+        assert Payment.objects.get().amount == Decimal("5.000")
+
+    def test_lets_no_other_constraint_be_broken(self, user):
+        wrong = self.payment(user, "a", amount=Decimal("0.000"))
+
+        with pytest.raises(IntegrityError, match="payment_is_positive"), transaction.atomic():
+            rows.insert_new(wrong, unless="payment_reference_once")
+
+        assert not Payment.objects.exists()
