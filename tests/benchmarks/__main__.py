@@ -55,6 +55,13 @@ def _renew(options: argparse.Namespace) -> None:
         renew.run(sizes=options.subscriptions, processes=options.processes)
 
 
+def _books(options: argparse.Namespace) -> None:
+    with Database():
+        from tests.benchmarks import books
+
+        books.run(size=options.invoices)
+
+
 MEASURES: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "checkout": _checkout,
     "capture": _capture,
@@ -62,6 +69,7 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "tokens": _tokens,
     "log-in": _log_in,
     "renew": _renew,
+    "books": _books,
 }
 
 
@@ -82,6 +90,9 @@ def main() -> None:
     parser.add_argument("--server", choices=["gunicorn", "granian"], default="gunicorn")
     parser.add_argument("--subscriptions", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--invoices", type=int, default=1_000_000, help="books: to load (1,000,000)"
+    )
     parser.add_argument(
         "--requests", type=int, help="read: so many, and what the workers hold in memory meanwhile"
     )
