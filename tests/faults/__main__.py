@@ -55,6 +55,7 @@ def main() -> int:
             tell=console.print,
             stop_at_first=asked.stop_at_first,
         )
+        result.findings.wrong += world.secrets_in_log(rounds.PASSWORD)
         world.has_findings = not result.findings.is_clean
         report(console, world, result)
     return 0 if result.findings.is_clean else 1

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import psycopg2
 
+from tests import log_secrets
 from tests.faults.journal import Journal
 from tests.faults.pooler import Pooler
 from tests.faults.web import Web
@@ -78,7 +79,7 @@ class World:
             "EMBEDDED_POSTGRES_OPTIONS": options,
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "ACCESS_TOKEN_MINUTES": "600",
-            "LOG_LEVEL": "ERROR",
+            "LOG_LEVEL": "INFO",
             "BILLING_WEBHOOK_SECRETS": SECRET,
         }
         from config import embedded_postgres
@@ -224,6 +225,12 @@ class World:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def secrets_in_log(self, *known: str) -> list[str]:
+        """What the servers have written that nobody may read, without the text itself."""
+        log = (self.folder / "log").read_text(errors="replace")
+        found = log_secrets.find(log, known=[SECRET, *known])
+        return [f"log: {one.kind} in line {one.line}" for one in found]
 
     # --- The clock of the server ---
 
