@@ -26,6 +26,7 @@ from accounts.services import customers, details, passwords
 from accounts.services.details import UnknownCountry
 from accounts.staff_login import admin as staff_login  # noqa: F401 - registers its own pages
 from config.errors import DomainError
+from config.lists import ForgivingList
 
 # Whoever could edit one of these could make themselves or a friend anything.
 GIVEN = ("groups", "user_permissions")
@@ -94,7 +95,7 @@ class BillingDetailsInline(StackedInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(ForgivingList, DjangoUserAdmin, ModelAdmin):
     """
     Customers for all who may change users; staff, and who is staff, for superusers only.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import structlog
 from csp.middleware import CSPMiddleware
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
@@ -74,18 +73,6 @@ class OptionalTrailingSlash:
         path = request.path_info
         if path.startswith("/api/") and path.endswith("/"):
             request.path_info = path[:-1]
-        return self.get_response(request)
-
-
-class AdminAddresses:
-    """Refuses a NUL in the query of a page: filters take it, and no text in the database has it."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith("/admin/") and "%00" in request.META["QUERY_STRING"]:
-            raise SuspiciousOperation("There is a NUL in the query.")
         return self.get_response(request)
 
 

@@ -30,6 +30,7 @@ from catalog.admin.prices import MomentInput
 from catalog.models import Plan
 from catalog.money import Money
 from config.errors import DomainError
+from config.lists import ForgivingList
 
 # What a customer was promised when they typed the code: another promise is another coupon.
 AGREED = ("code", "kind", "percent", "duration", "periods")
@@ -135,7 +136,7 @@ class AmountInline(TabularInline):
 
 
 @admin.register(Coupon)
-class CouponAdmin(HistoryPage, ModelAdmin):
+class CouponAdmin(HistoryPage, ForgivingList, ModelAdmin):
     form = CouponForm
     inlines = (AmountInline,)
     actions = ("activate", "deactivate")

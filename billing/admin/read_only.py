@@ -13,6 +13,7 @@ from unfold.forms import PaginationInlineFormSet
 
 from billing.admin.columns import NOTHING
 from billing.admin.history_page import HistoryPage
+from config.lists import ForgivingList
 
 
 class ReadOnly:
@@ -28,7 +29,7 @@ class ReadOnly:
         return False
 
 
-class ReadOnlyAdmin(ReadOnly, HistoryPage, ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, HistoryPage, ForgivingList, ModelAdmin):
     ordering = ("-id",)
     list_per_page = 50
     empty_value_display = NOTHING

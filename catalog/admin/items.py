@@ -28,6 +28,7 @@ from catalog.admin.prices import PriceInline
 from catalog.models import AddOn, Item, Plan, TokenBundle
 from catalog.services import editing, items, prices
 from config.errors import DomainError
+from config.lists import ForgivingList
 
 
 class ItemForm(forms.ModelForm):
@@ -46,7 +47,7 @@ class PlanForm(ItemForm):
         return slug
 
 
-class ItemAdmin(ExchangesFiles, AsksBeforePriceChange):
+class ItemAdmin(ForgivingList, ExchangesFiles, AsksBeforePriceChange):
     form = ItemForm
     inlines = [PriceInline]
     list_editable = ("sort_order",)

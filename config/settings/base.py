@@ -103,7 +103,6 @@ MIDDLEWARE = [
     "config.middleware.PagePolicy",
     "config.middleware.PrivateAnswers",
     "config.middleware.OptionalTrailingSlash",
-    "config.middleware.AdminAddresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
