@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg2
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+from psycopg2.errors import InFailedSqlTransaction
 
 ASK_AFTER = 10  # seconds
 TRY_AFTER = 0.5  # seconds: between two attempts to reach a database that is not there yet
@@ -25,10 +26,16 @@ def is_away(failure: BaseException | None) -> bool:
     The line to the database broke or could not be had, a time-out ended a statement, or another
     transaction was preferred to it. Where the line breaks while an answer is read, the driver gives
     no more than its ``DatabaseError``: what the server itself refuses has a class of its own.
+
+    Where BEGIN or COMMIT is cancelled, the driver takes the transaction for over, but the server
+    does not: the next statement is told so. The connection is dropped after the request, as ever.
     """
     if isinstance(failure, OperationalError | InterfaceError):
         return True
-    return type(failure) is DatabaseError and type(failure.__cause__) is psycopg2.DatabaseError
+    cause = failure.__cause__ if isinstance(failure, DatabaseError) else None
+    if isinstance(cause, InFailedSqlTransaction):
+        return True
+    return type(failure) is DatabaseError and type(cause) is psycopg2.DatabaseError
 
 
 def wait_until_there(*, seconds: float, tell: Callable[[str], None]) -> None:

@@ -8,10 +8,12 @@ from django.db import (
     DatabaseError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     OperationalError,
     ProgrammingError,
     connection,
 )
+from psycopg2.errors import InFailedSqlTransaction
 
 from config import connections
 
@@ -86,6 +88,8 @@ class TestIsAway:
             failure(OperationalError),
             # What libpq says without a word of the server's.
             failure(DatabaseError, of=psycopg2.DatabaseError),
+            # What the driver took for over, and the server did not.
+            failure(InternalError, of=InFailedSqlTransaction),
         ],
         ids=repr,
     )
